@@ -1,0 +1,105 @@
+//! Makes batches durable, one after the other, and only then lets them out.
+
+use std::sync::Arc;
+
+use marathon_core::{
+    scheduler::{Accepted, Change, Effect, Probe, ProbeTarget, Rejection},
+    state::State,
+};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{EventLog, View, handle::Message};
+use crate::{
+    driver::Driver,
+    store::{Store, StoreError, Term},
+    wire,
+};
+
+/// What one round of steps led to.
+pub(super) struct Batch {
+    pub changes: Vec<Change>,
+    pub effects: Vec<Effect>,
+    pub replies: Vec<Reply>,
+    /// The state after the steps.
+    pub state: State,
+}
+
+/// An answer and the way back.
+pub(super) struct Reply {
+    pub to: oneshot::Sender<Result<Accepted, Rejection>>,
+    pub answer: Result<Accepted, Rejection>,
+}
+
+/// The committer's surroundings.
+pub(super) struct Committer {
+    pub term: Term,
+    /// Stamped on answers of probes.
+    pub generation: u64,
+    pub store: Arc<dyn Store>,
+    pub driver: Arc<dyn Driver>,
+    pub prober: Arc<health::Prober>,
+    pub view: Arc<View>,
+    pub events: Arc<EventLog>,
+    pub inbox: mpsc::Sender<Message>,
+}
+
+/// How a committer ended.
+pub(super) enum Done {
+    /// No more batches.
+    Drained,
+    /// The core asked for the end.
+    Halted(String),
+}
+
+impl Committer {
+    /// Commits batches until there are no more, or one fails.
+    pub(super) async fn run(self, mut batches: mpsc::Receiver<Batch>) -> Result<Done, StoreError> {
+        while let Some(batch) = batches.recv().await {
+            if let Some(message) = self.commit(batch).await? {
+                return Ok(Done::Halted(message));
+            }
+        }
+        Ok(Done::Drained)
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Option<String>, StoreError> {
+        let events: Vec<_> = batch.changes.iter().filter_map(rendered).collect();
+        if !batch.changes.is_empty() {
+            self.store.commit(self.term, &batch.changes, &events).await?;
+        }
+        self.view.publish(batch.state);
+        self.events.append(events);
+        let mut halted = None;
+        for effect in batch.effects {
+            match effect {
+                Effect::Call(call) => self.driver.call(*call),
+                Effect::Probe { probe, target, timeout } => self.probe(probe, target, timeout),
+                Effect::Halt { message } => halted = Some(message),
+                Effect::Reply(..) => {} // taken out by the loop, which knows the way back
+            }
+        }
+        for reply in batch.replies {
+            // Whoever asked may have left.
+            let _ = reply.to.send(reply.answer);
+        }
+        Ok(halted)
+    }
+
+    fn probe(&self, probe: Probe, target: ProbeTarget, timeout: std::time::Duration) {
+        let (prober, inbox, generation) = (self.prober.clone(), self.inbox.clone(), self.generation);
+        let target = match target {
+            ProbeTarget::Http { url, ignore_http_1xx } => health::Target::Http { url, timeout, ignore_http_1xx },
+            ProbeTarget::Tcp { host, port } => health::Target::Tcp { host, port, timeout },
+        };
+        tokio::spawn(async move {
+            let outcome = prober.run(target).await;
+            let answer = marathon_core::scheduler::Input::Probed { probe, outcome };
+            // The service is gone: nobody wants to know.
+            let _ = inbox.send(Message::Input(generation, answer)).await;
+        });
+    }
+}
+
+fn rendered(change: &Change) -> Option<crate::store::EventRow> {
+    if let Change::Event(record) = change { Some(wire::event::row(record)) } else { None }
+}
