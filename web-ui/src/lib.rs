@@ -33,30 +33,18 @@ struct Page;
 /// like a file (it holds a dot), which is 404.
 pub fn configure(config: &mut ServiceConfig) {
     config
-        .service(
-            web::resource("/ui")
-                .route(web::get().to(to_base))
-                .route(web::head().to(to_base)),
-        )
-        .service(
-            web::resource("/ui/{path:.*}")
-                .route(web::get().to(file))
-                .route(web::head().to(file)),
-        );
+        .service(web::resource("/ui").route(web::get().to(to_base)).route(web::head().to(to_base)))
+        .service(web::resource("/ui/{path:.*}").route(web::get().to(file)).route(web::head().to(file)));
 }
 
 async fn to_base() -> HttpResponse {
-    HttpResponse::PermanentRedirect()
-        .insert_header((LOCATION, BASE))
-        .finish()
+    HttpResponse::PermanentRedirect().insert_header((LOCATION, BASE)).finish()
 }
 
 async fn file(request: HttpRequest) -> HttpResponse {
     let path = request.match_info().query("path");
     let Some((name, file)) = find(path) else {
-        return HttpResponse::NotFound()
-            .insert_header((CACHE_CONTROL, "no-cache"))
-            .finish();
+        return HttpResponse::NotFound().insert_header((CACHE_CONTROL, "no-cache")).finish();
     };
     let tag = entity_tag(&file);
     if is_known(&request, &tag) {
@@ -107,11 +95,7 @@ fn is_known(request: &HttpRequest, tag: &EntityTag) -> bool {
 fn content_type(name: &str, file: &EmbeddedFile) -> String {
     let mime = file.metadata.mimetype();
     let is_text = mime.starts_with("text/") || name.ends_with(".js") || name.ends_with(".svg");
-    if is_text {
-        format!("{mime}; charset=utf-8")
-    } else {
-        mime.to_owned()
-    }
+    if is_text { format!("{mime}; charset=utf-8") } else { mime.to_owned() }
 }
 
 #[cfg(test)]
@@ -130,11 +114,7 @@ mod tests {
     }
 
     fn header(response: &ServiceResponse, name: impl actix_web::http::header::AsHeaderName) -> String {
-        response
-            .headers()
-            .get(name)
-            .map(|value| value.to_str().unwrap().to_owned())
-            .unwrap_or_default()
+        response.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
     }
 
     #[actix_web::test]
@@ -152,14 +132,9 @@ mod tests {
     async fn everything_that_the_page_refers_to_is_embedded() {
         let index = Page::get(INDEX).unwrap();
         let text = String::from_utf8(index.data.into_owned()).unwrap();
-        let references: Vec<&str> = text
-            .split('"')
-            .filter(|part| part.starts_with('/') && part.contains('.'))
-            .collect();
-        assert!(
-            references.len() >= 3,
-            "a script, a style sheet and an icon: {references:?}"
-        );
+        let references: Vec<&str> =
+            text.split('"').filter(|part| part.starts_with('/') && part.contains('.')).collect();
+        assert!(references.len() >= 3, "a script, a style sheet and an icon: {references:?}");
         for reference in references {
             let response = answer(TestRequest::get().uri(reference)).await;
             assert_eq!(response.status(), StatusCode::OK, "{reference}");
@@ -187,12 +162,7 @@ mod tests {
         let tag = header(&answer(TestRequest::get().uri("/ui/")).await, ETAG);
         let strong = tag.trim_start_matches("W/").to_owned();
         for known in [tag.clone(), strong, format!("\"other\", {tag}"), "*".to_owned()] {
-            let response = answer(
-                TestRequest::get()
-                    .uri("/ui/")
-                    .insert_header((IF_NONE_MATCH, known.clone())),
-            )
-            .await;
+            let response = answer(TestRequest::get().uri("/ui/").insert_header((IF_NONE_MATCH, known.clone()))).await;
             assert_eq!(response.status(), StatusCode::NOT_MODIFIED, "{known}");
             assert_eq!(header(&response, ETAG), tag);
             assert!(read_body(response).await.is_empty());
@@ -226,12 +196,8 @@ mod tests {
 
     #[actix_web::test]
     async fn an_unknown_file_is_not_found() {
-        for path in [
-            "/ui/missing.js",
-            "/ui/../Cargo.toml",
-            "/ui/assets/..%2f..%2fCargo.toml",
-            "/ui/%2e%2e/Cargo.toml",
-        ] {
+        for path in ["/ui/missing.js", "/ui/../Cargo.toml", "/ui/assets/..%2f..%2fCargo.toml", "/ui/%2e%2e/Cargo.toml"]
+        {
             let response = answer(TestRequest::get().uri(path)).await;
             assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
         }
@@ -239,11 +205,7 @@ mod tests {
 
     #[actix_web::test]
     async fn only_reading_is_allowed() {
-        for (method, path) in [
-            (Method::POST, "/ui/"),
-            (Method::DELETE, "/ui/apps"),
-            (Method::PUT, "/ui"),
-        ] {
+        for (method, path) in [(Method::POST, "/ui/"), (Method::DELETE, "/ui/apps"), (Method::PUT, "/ui")] {
             let response = answer(TestRequest::default().method(method).uri(path)).await;
             assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED, "{path}");
         }

@@ -1,11 +1,11 @@
 import { api, ApiError } from '../api/client';
 import type { LogFile } from '../api/types';
-import { extend, openTail, READ_LENGTH, type Tail } from '../model/tail';
+import { extend, openTail, wanted, type Tail } from '../model/tail';
 
 /** How often a file is looked at for more, in milliseconds. */
 const PERIOD_MS = 1_000;
-/** After so many reads without news the size is asked for, to notice a file that was emptied or replaced. */
-const QUIET_READS = 10;
+/** How long to leave it alone after a failure, in milliseconds. */
+const RETRY_MS = 5_000;
 
 /** Follows the end of one file of a task until it is stopped. */
 export class Follower {
@@ -14,7 +14,6 @@ export class Follower {
 
   #stop = new AbortController();
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #quiet = 0;
 
   constructor(
     private readonly task: string,
@@ -40,24 +39,20 @@ export class Follower {
       if (signal.aborted) return;
       this.error = error instanceof Error ? error : new Error(String(error));
     }
-    if (!signal.aborted) this.#timer = setTimeout(() => void this.#look(), PERIOD_MS);
+    if (!signal.aborted) this.#timer = setTimeout(() => void this.#look(), this.error ? RETRY_MS : PERIOD_MS);
   }
 
-  /** Reads until the present end of the file. */
+  /** Reads up to the size that the file has now; one that became shorter was replaced, and is begun anew. */
   async #read(signal: AbortSignal): Promise<void> {
-    let tail = this.tail;
-    if (!tail || this.#quiet >= QUIET_READS) {
-      const { offset: size } = await api.file(this.task, this.file, undefined, signal);
-      this.#quiet = 0;
-      if (!tail || size < tail.next) tail = openTail(size);
-    }
-    for (;;) {
-      const piece = await api.file(this.task, this.file, { offset: tail.next, length: READ_LENGTH }, signal);
-      if (signal.aborted) return;
-      this.#quiet = piece.data === '' ? this.#quiet + 1 : 0;
-      tail = extend(tail, piece.data);
+    const { offset: size } = await api.file(this.task, this.file, undefined, signal);
+    let tail = this.tail && this.tail.next <= size ? this.tail : openTail(size);
+    this.tail = tail;
+    for (let length = wanted(tail, size); length > 0; length = wanted(tail, size)) {
+      const piece = await api.file(this.task, this.file, { offset: tail.next, length }, signal);
+      const longer = extend(tail, piece.data, length);
+      if (signal.aborted || longer === tail) return;
+      tail = longer;
       this.tail = tail;
-      if (piece.data === '') return;
     }
   }
 
