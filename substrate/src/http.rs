@@ -5,7 +5,7 @@ use std::{
     net::{SocketAddr, TcpListener, ToSocketAddrs},
 };
 
-use actix_web::{HttpResponse, http::header::ContentType};
+use actix_web::{HttpResponse, http::header::ContentType, web::Bytes};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -36,26 +36,28 @@ pub struct BindError {
 
 /// A listening socket, and what it is bound to (a port of 0 means any).
 pub(crate) fn bind(address: &str) -> Result<(TcpListener, SocketAddr), BindError> {
-    let fail = |source| BindError {
-        address: address.to_owned(),
-        source,
-    };
+    let fail = |source| BindError { address: address.to_owned(), source };
     let addresses: Vec<SocketAddr> = address.to_socket_addrs().map_err(fail)?.collect();
     let listener = TcpListener::bind(addresses.as_slice()).map_err(fail)?;
     let bound = listener.local_addr().map_err(fail)?;
     Ok((listener, bound))
 }
 
-/// `value` as JSON, or as the call of a function if one is named. A name that is no JavaScript name is refused: it would be code.
+/// `value` as JSON, or as the call of a function if one is named.
 pub(crate) fn json_or_jsonp<T: Serialize>(value: &T, jsonp: &Jsonp) -> HttpResponse {
-    let body = match serde_json::to_string(value) {
-        Ok(body) => body,
-        Err(error) => return HttpResponse::InternalServerError().body(error.to_string()),
-    };
+    match serde_json::to_vec(value) {
+        Ok(text) => text_or_jsonp(text.into(), jsonp),
+        Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
+    }
+}
+
+/// A text that is JSON already. What is no JavaScript name is refused as the name of a function: it would be code.
+pub(crate) fn text_or_jsonp(json: Bytes, jsonp: &Jsonp) -> HttpResponse {
     match jsonp.jsonp.as_deref() {
-        None | Some("") => HttpResponse::Ok().content_type(ContentType::json()).body(body),
+        None | Some("") => HttpResponse::Ok().content_type(ContentType::json()).body(json),
         Some(callback) if is_callback(callback) => {
-            HttpResponse::Ok().content_type("text/javascript").body(format!("{callback}({body});"))
+            let call = [callback.as_bytes(), b"(", &json, b");"].concat();
+            HttpResponse::Ok().content_type("text/javascript").body(call)
         }
         Some(_) => HttpResponse::BadRequest().body("the value of 'jsonp' is not the name of a function"),
     }
@@ -85,10 +87,10 @@ mod tests {
 
     #[actix_web::test]
     async fn a_callback_must_be_a_name() {
-        for (jsonp, status) in [(None, 200), (Some("cb"), 200), (Some("angular.callbacks._0"), 200), (Some("alert(1)//"), 400)] {
-            let query = Jsonp {
-                jsonp: jsonp.map(str::to_owned),
-            };
+        for (jsonp, status) in
+            [(None, 200), (Some("cb"), 200), (Some("angular.callbacks._0"), 200), (Some("alert(1)//"), 400)]
+        {
+            let query = Jsonp { jsonp: jsonp.map(str::to_owned) };
             assert_eq!(json_or_jsonp(&version(), &query).status(), status, "{jsonp:?}");
         }
     }

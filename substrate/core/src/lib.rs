@@ -12,4 +12,6 @@ mod clock;
 pub mod master;
 pub mod protocol;
 pub mod resources;
+#[cfg(test)]
+mod testing;
 mod timers;

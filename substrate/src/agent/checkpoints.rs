@@ -42,9 +42,7 @@ pub(super) struct Loaded {
 
 impl Checkpoints {
     pub(super) fn below(work_dir: &Path) -> Self {
-        Self {
-            meta: work_dir.join("meta"),
-        }
+        Self { meta: work_dir.join("meta") }
     }
 
     fn id_file(&self) -> PathBuf {

@@ -82,25 +82,17 @@ struct Place {
 
 impl Files {
     pub(super) fn below(work_dir: &Path) -> Self {
-        Self {
-            root: sandboxes(work_dir),
-        }
+        Self { root: sandboxes(work_dir) }
     }
 
     /// At most `length` and at most [`MAX_READ`] bytes from `offset`; without an offset, the size alone.
     ///
     /// A character that the end of the chunk cuts in two is left for the next one.
     pub(super) fn read(&self, path: &str, offset: Option<u64>, length: Option<u64>) -> Result<Chunk, FilesError> {
-        let fail = |source| FilesError::Io {
-            path: path.to_owned(),
-            source,
-        };
+        let fail = |source| FilesError::Io { path: path.to_owned(), source };
         let (mut file, size) = self.open_file(path)?;
         let Some(offset) = offset else {
-            return Ok(Chunk {
-                data: String::new(),
-                offset: size,
-            });
+            return Ok(Chunk { data: String::new(), offset: size });
         };
         let length = length.unwrap_or(MAX_READ).min(MAX_READ);
         let mut bytes = Vec::new();
@@ -131,10 +123,7 @@ impl Files {
         use std::os::fd::AsRawFd;
         // The open directory itself, whatever its path means by now.
         let listed = fs::read_dir(format!("/proc/self/fd/{}", directory.as_raw_fd()));
-        let listed = listed.map_err(|source| FilesError::Io {
-            path: path.to_owned(),
-            source,
-        })?;
+        let listed = listed.map_err(|source| FilesError::Io { path: path.to_owned(), source })?;
         let mut entries: Vec<Entry> = listed
             .flatten()
             .take(MAX_ENTRIES)
@@ -146,10 +135,7 @@ impl Files {
 
     fn open(&self, path: &str) -> Result<(File, Metadata), FilesError> {
         let not_found = || FilesError::NotFound(path.to_owned());
-        let fail = |source| FilesError::Io {
-            path: path.to_owned(),
-            source,
-        };
+        let fail = |source| FilesError::Io { path: path.to_owned(), source };
         let place = self.resolve(path).ok_or_else(not_found)?;
         let sandbox = match File::open(&place.sandbox) {
             Ok(sandbox) => sandbox,
@@ -159,7 +145,8 @@ impl Files {
         let inside = if place.inside.as_os_str().is_empty() { Path::new(".") } else { &place.inside };
         // Not to hang on a FIFO, not to take over a terminal.
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-        let how = OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+        let how =
+            OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS);
         let file = match openat2(&sandbox, inside, how) {
             Ok(file) => File::from(file),
             Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ENXIO | Errno::EXDEV | Errno::ELOOP) => return Err(not_found()),
@@ -284,10 +271,7 @@ mod tests {
             (Some(99), None, "", 99),
             (Some(0), Some(0), "", 0),
         ] {
-            let expected = Chunk {
-                data: data.to_owned(),
-                offset: told,
-            };
+            let expected = Chunk { data: data.to_owned(), offset: told };
             assert_eq!(files.read(STDOUT, offset, length).unwrap(), expected, "{offset:?} {length:?}");
         }
     }

@@ -75,10 +75,7 @@ pub struct InvalidMaster {
 impl Masters {
     /// `http://host:port` or `https://host:port` each, at least one.
     pub(super) fn new(urls: &[Url]) -> Result<Self, InvalidMaster> {
-        let refuse = |url: &str, cause| InvalidMaster {
-            url: url.to_owned(),
-            cause,
-        };
+        let refuse = |url: &str, cause| InvalidMaster { url: url.to_owned(), cause };
         if urls.is_empty() {
             return Err(refuse("", "none is given"));
         }
@@ -142,10 +139,7 @@ async fn once(url: &Url, generation: Generation, inbox: &mpsc::Sender<Inbox>) {
     info!(master.url = %url, "connected to the master");
     let (messages, outbound) = mpsc::channel(OUTBOUND);
     let end = CancellationToken::new();
-    let hold = Outbound {
-        messages,
-        _end: end.clone().drop_guard(),
-    };
+    let hold = Outbound { messages, _end: end.clone().drop_guard() };
     if inbox.send(Inbox::Link(LinkEvent::Up(generation, hold))).await.is_err() {
         return;
     }

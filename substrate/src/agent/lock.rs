@@ -43,10 +43,7 @@ impl WorkDirLock {
     /// Takes the directory, which is made if it does not exist.
     pub(crate) fn take(work_dir: &Path) -> Result<Self, LockError> {
         let path = work_dir.join("lock");
-        let fail = |source| LockError::Io {
-            path: work_dir.to_owned(),
-            source,
-        };
+        let fail = |source| LockError::Io { path: work_dir.to_owned(), source };
         fs::create_dir_all(work_dir).map_err(fail)?;
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(fail)?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
@@ -58,10 +55,7 @@ impl WorkDirLock {
             Err((_, Errno::EWOULDBLOCK)) => {
                 let text = fs::read_to_string(&path).unwrap_or_default();
                 let holder = text.trim().parse::<u32>().map_or_else(|_| "unknown".to_owned(), |pid| pid.to_string());
-                Err(LockError::Held {
-                    path: work_dir.to_owned(),
-                    holder,
-                })
+                Err(LockError::Held { path: work_dir.to_owned(), holder })
             }
             Err((_, error)) => Err(fail(error.into())),
         }

@@ -12,10 +12,9 @@ mod state;
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use actix_web::dev::ServerHandle;
 use reqwest::Url;
 use substrate_core::{
-    agent::{Agent, Launch, Output},
+    agent::{Agent, Launch, Seeds},
     protocol::{
         agent::AgentInfo,
         offer::{AgentAddress, Attribute, Domain},
@@ -29,17 +28,13 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{info, warn};
 
+pub(crate) use self::lock::WorkDirLock;
 use self::{
     checkpoints::{Checkpoints, Loaded},
     link::Masters,
     service::{INBOX, Inbox, Service},
 };
-pub use self::{
-    link::InvalidMaster,
-    lock::LockError,
-    service::Halted,
-};
-pub(crate) use self::lock::WorkDirLock;
+pub use self::{link::InvalidMaster, lock::LockError, service::Halted};
 use crate::{
     clock,
     containerizer::{Containerizer, Process, ProcessConfig, Simulated},
@@ -126,7 +121,6 @@ pub struct AgentHandle {
     address: SocketAddr,
     stop: CancellationToken,
     _stop_on_drop: DropGuard,
-    server: ServerHandle,
     ended: watch::Receiver<Option<Result<(), Halted>>>,
 }
 
@@ -154,7 +148,6 @@ impl AgentHandle {
         if tokio::time::timeout(STOP_LIMIT, self.wait()).await.is_err() {
             warn!("an agent does not stop in time");
         }
-        self.server.stop(false).await;
     }
 }
 
@@ -166,10 +159,7 @@ impl AgentHandle {
 pub async fn serve(config: AgentConfig) -> Result<AgentHandle, Error> {
     let masters = Masters::new(&config.masters)?;
     let (lock, work_dir) = take_work_dir(config.work_dir.clone()).await?;
-    let fail = |source| Error::WorkDir {
-        path: work_dir.clone(),
-        source,
-    };
+    let fail = |source| Error::WorkDir { path: work_dir.clone(), source };
     let checkpoints = Checkpoints::below(&work_dir);
     let loaded = spawn_blocking({
         let checkpoints = checkpoints.clone();
@@ -177,16 +167,12 @@ pub async fn serve(config: AgentConfig) -> Result<AgentHandle, Error> {
     });
     let loaded = loaded.await.map_err(|error| fail(io::Error::other(error)))?.map_err(fail)?;
     let (listener, address) = http::bind(&format!("{}:{}", config.ip, config.port))?;
-    let own = AgentAddress {
-        ip: config.ip.clone(),
-        port: address.port(),
-    };
+    let own = AgentAddress { ip: config.ip.clone(), port: address.port() };
     let (sender, inbox) = mpsc::channel(INBOX);
     let stop = CancellationToken::new();
     let containerizer = start_containerizer(&config, &work_dir, &own, &loaded, &sender);
-    let (agent, out) = recover(&config, own, loaded);
     let service = Service {
-        agent,
+        agent: recover(&config, own, loaded),
         checkpoints,
         containerizer: containerizer.clone(),
         inbox,
@@ -200,28 +186,20 @@ pub async fn serve(config: AgentConfig) -> Result<AgentHandle, Error> {
     tokio::spawn({
         let stop = stop.clone();
         async move {
-            let result = service.run(out, stop.clone()).await;
+            let result = service.run(stop.clone()).await;
             stop.cancel();
             containerizer.detach();
+            server.stop(false).await;
             drop(lock);
             tell_ended.send_replace(Some(result));
         }
     });
     info!(agent.address = %address, work_dir = %work_dir.display(), "agent started");
-    Ok(AgentHandle {
-        address,
-        _stop_on_drop: stop.clone().drop_guard(),
-        stop,
-        server,
-        ended,
-    })
+    Ok(AgentHandle { address, _stop_on_drop: stop.clone().drop_guard(), stop, ended })
 }
 
 async fn take_work_dir(path: PathBuf) -> Result<(WorkDirLock, PathBuf), Error> {
-    let fail = |source| Error::WorkDir {
-        path: path.clone(),
-        source,
-    };
+    let fail = |source| Error::WorkDir { path: path.clone(), source };
     let taken = spawn_blocking({
         let path = path.clone();
         move || WorkDirLock::take(&path)
@@ -250,11 +228,7 @@ fn start_containerizer(
     });
     let containerizer: Arc<dyn Containerizer> = match &config.containerizer {
         ContainerizerKind::Process { program } => Arc::new(Process::new(
-            ProcessConfig {
-                work_dir: work_dir.to_owned(),
-                program: program.clone(),
-                address: address.clone(),
-            },
+            ProcessConfig { work_dir: work_dir.to_owned(), program: program.clone(), address: address.clone() },
             news,
         )),
         ContainerizerKind::Simulated => Arc::new(Simulated::new(news)),
@@ -268,7 +242,7 @@ fn start_containerizer(
     containerizer
 }
 
-fn recover(config: &AgentConfig, address: AgentAddress, loaded: Loaded) -> (Agent, Output) {
+fn recover(config: &AgentConfig, address: AgentAddress, loaded: Loaded) -> Agent {
     let info = AgentInfo {
         hostname: config.hostname.clone(),
         address,
@@ -276,13 +250,14 @@ fn recover(config: &AgentConfig, address: AgentAddress, loaded: Loaded) -> (Agen
         attributes: config.attributes.clone(),
         domain: config.domain.clone(),
     };
-    let seeds = substrate_core::agent::Seeds::default();
-    let agent = Agent::recover(
-        substrate_core::agent::AgentConfig { info },
-        loaded.id,
-        loaded.containers,
-        seeds,
-        clock::now(),
-    );
-    (agent, Output::default())
+    let seeds = Seeds { containers: random_seed(), statuses: random_seed() };
+    let core = substrate_core::agent::AgentConfig { info };
+    Agent::recover(core, loaded.id, loaded.containers, seeds, clock::now())
+}
+
+fn random_seed() -> [u8; 32] {
+    let halves = [uuid::Uuid::new_v4().into_bytes(), uuid::Uuid::new_v4().into_bytes()];
+    let mut seed = [0; 32];
+    seed.copy_from_slice(halves.as_flattened());
+    seed
 }

@@ -11,6 +11,7 @@ use std::{
 
 use actix_web::{
     App, HttpResponse, HttpServer,
+    body::SizedStream,
     dev::{Server, ServerHandle},
     http::header::{ContentDisposition, DispositionParam, DispositionType},
     middleware::{Compress, NormalizePath},
@@ -18,6 +19,7 @@ use actix_web::{
 };
 use marathon_time::Timestamp;
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::{
     sync::{mpsc, oneshot},
     task::spawn_blocking,
@@ -94,6 +96,7 @@ fn routes(config: &mut ServiceConfig) {
         config
             .route(&format!("{prefix}/health"), web::get().to(health))
             .route(&format!("{prefix}/version"), web::get().to(get_version))
+            .route(&format!("{prefix}/metrics/snapshot"), web::get().to(get_metrics))
             .route(&format!("{prefix}/state"), web::get().to(get_state))
             .route(&format!("{prefix}/state.json"), web::get().to(get_state))
             .route(&format!("{prefix}/files/read"), web::get().to(read))
@@ -111,8 +114,16 @@ async fn get_version(jsonp: Query<Jsonp>) -> HttpResponse {
 }
 
 async fn get_state(context: Data<Context>, jsonp: Query<Jsonp>) -> HttpResponse {
+    answer(&context, &jsonp, state::state).await
+}
+
+async fn get_metrics(context: Data<Context>, jsonp: Query<Jsonp>) -> HttpResponse {
+    answer(&context, &jsonp, state::metrics).await
+}
+
+async fn answer(context: &Context, jsonp: &Jsonp, render: fn(&Context, &View) -> Value) -> HttpResponse {
     match context.view().await {
-        Some(view) => json_or_jsonp(&state::state(&context, &view), &jsonp),
+        Some(view) => json_or_jsonp(&render(context, &view), jsonp),
         None => HttpResponse::ServiceUnavailable().body("the agent is busy"),
     }
 }
@@ -126,76 +137,66 @@ struct FileQuery {
 }
 
 impl FileQuery {
-    fn path(&self) -> Result<&str, HttpResponse> {
+    fn path(&self) -> Result<String, String> {
         let path = self.path.as_deref().filter(|path| !path.is_empty());
-        path.ok_or_else(|| HttpResponse::BadRequest().body("Expecting 'path=value' in query.\n"))
+        path.map(str::to_owned).ok_or_else(|| "Expecting 'path=value' in query.\n".to_owned())
+    }
+
+    /// Path, offset and length.
+    fn range(&self) -> Result<(String, Option<u64>, Option<u64>), String> {
+        let offset = number("offset", self.offset.as_deref())?;
+        Ok((self.path()?, offset, number("length", self.length.as_deref())?))
     }
 
     fn jsonp(&self) -> Jsonp {
-        Jsonp {
-            jsonp: self.jsonp.clone(),
-        }
+        Jsonp { jsonp: self.jsonp.clone() }
     }
 }
 
 /// A number that may be −1 for "not said"; what is no number is refused.
-fn number(name: &str, text: Option<&str>) -> Result<Option<u64>, HttpResponse> {
+fn number(name: &str, text: Option<&str>) -> Result<Option<u64>, String> {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
     match text.parse::<i64>() {
         Ok(-1) => Ok(None),
         Ok(number) if number >= 0 => Ok(Some(number.unsigned_abs())),
-        Ok(_) => Err(HttpResponse::BadRequest().body(format!("Negative {name} provided: {text}.\n"))),
-        Err(_) => Err(HttpResponse::BadRequest().body(format!("Failed to parse {name}: {text} is not a number.\n"))),
+        Ok(_) => Err(format!("Negative {name} provided: {text}.\n")),
+        Err(_) => Err(format!("Failed to parse {name}: {text} is not a number.\n")),
     }
 }
 
 async fn read(context: Data<Context>, query: Query<FileQuery>) -> HttpResponse {
-    let asked = query.path().and_then(|path| {
-        let offset = number("offset", query.offset.as_deref())?;
-        Ok((path.to_owned(), offset, number("length", query.length.as_deref())?))
-    });
-    let (path, offset, length) = match asked {
-        Ok(asked) => asked,
-        Err(refusal) => return refusal,
+    let (path, offset, length) = match query.range() {
+        Ok(range) => range,
+        Err(message) => return HttpResponse::BadRequest().body(message),
     };
     let files = context.files.clone();
-    match blocking(move || files.read(&path, offset, length)).await {
-        Ok(chunk) => json_or_jsonp(&chunk, &query.jsonp()),
-        Err(refusal) => refusal,
-    }
+    blocking(move || files.read(&path, offset, length), |chunk| json_or_jsonp(&chunk, &query.jsonp())).await
 }
 
 async fn browse(context: Data<Context>, query: Query<FileQuery>) -> HttpResponse {
     let path = match query.path() {
-        Ok(path) => path.to_owned(),
-        Err(refusal) => return refusal,
+        Ok(path) => path,
+        Err(message) => return HttpResponse::BadRequest().body(message),
     };
     let files = context.files.clone();
-    match blocking(move || files.browse(&path)).await {
-        Ok(entries) => json_or_jsonp(&entries, &query.jsonp()),
-        Err(refusal) => refusal,
-    }
+    blocking(move || files.browse(&path), |entries| json_or_jsonp(&entries, &query.jsonp())).await
 }
 
 async fn download(context: Data<Context>, query: Query<FileQuery>) -> HttpResponse {
     let path = match query.path() {
-        Ok(path) => path.to_owned(),
-        Err(refusal) => return refusal,
+        Ok(path) => path,
+        Err(message) => return HttpResponse::BadRequest().body(message),
     };
     let name = path.rsplit('/').find(|segment| !segment.is_empty()).unwrap_or("file").to_owned();
     let files = context.files.clone();
-    match blocking(move || files.open_file(&path)).await {
-        Ok((file, size)) => {
-            let parameters = vec![DispositionParam::Filename(name)];
-            let attachment = ContentDisposition {
-                disposition: DispositionType::Attachment,
-                parameters,
-            };
-            let body = actix_web::body::SizedStream::new(size, blocks(file, size));
-            HttpResponse::Ok().insert_header(attachment).content_type("application/octet-stream").body(body)
-        }
-        Err(refusal) => refusal,
-    }
+    blocking(move || files.open_file(&path), |(file, size)| attachment(name, file, size)).await
+}
+
+fn attachment(name: String, file: File, size: u64) -> HttpResponse {
+    let parameters = vec![DispositionParam::Filename(name)];
+    let disposition = ContentDisposition { disposition: DispositionType::Attachment, parameters };
+    let body = SizedStream::new(size, blocks(file, size));
+    HttpResponse::Ok().insert_header(disposition).content_type("application/octet-stream").body(body)
 }
 
 /// The first `size` bytes of a file, a block at a time; a file that shrinks meanwhile ends the answer early.
@@ -210,14 +211,15 @@ fn blocks(file: File, size: u64) -> impl futures::Stream<Item = io::Result<Bytes
     })
 }
 
-/// Runs what waits for the disk elsewhere, and turns its refusals into answers.
+/// Does what waits for the disk where nobody else waits for it, and answers with what comes of it.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, FilesError> + Send + 'static,
-) -> Result<T, HttpResponse> {
+    answer: impl FnOnce(T) -> HttpResponse,
+) -> HttpResponse {
     match spawn_blocking(work).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(refusal(&error)),
-        Err(error) => Err(HttpResponse::InternalServerError().body(error.to_string())),
+        Ok(Ok(value)) => answer(value),
+        Ok(Err(error)) => refusal(&error),
+        Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
     }
 }
 

@@ -7,6 +7,7 @@ use marathon_time::Timestamp;
 use substrate_core::{
     agent::{Agent, Change, ContainerEvent, Effect, Input, Output, TaskView},
     protocol::{AgentId, ContainerId},
+    resources::Resources,
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -39,7 +40,10 @@ pub(super) enum Inbox {
 #[derive(Clone, Debug, Default)]
 pub(super) struct View {
     pub(super) id: Option<AgentId>,
-    pub(super) is_connected: bool,
+    /// Whether a master knows the agent on the present connection.
+    pub(super) is_registered: bool,
+    /// Of its resources, by tasks that are not over.
+    pub(super) used: Resources,
     pub(super) tasks: Vec<TaskView>,
 }
 
@@ -63,8 +67,8 @@ pub(super) struct Service {
 
 impl Service {
     /// Until `stop`, or until the master refuses this agent.
-    pub(super) async fn run(mut self, mut out: Output, stop: CancellationToken) -> Result<(), Halted> {
-        let mut batch = Vec::new();
+    pub(super) async fn run(mut self, stop: CancellationToken) -> Result<(), Halted> {
+        let (mut batch, mut out) = (Vec::new(), Output::default());
         loop {
             let mut questions = Vec::new();
             let now = clock::now();
@@ -100,7 +104,7 @@ impl Service {
                 Input::Connected
             }
             Inbox::Link(LinkEvent::Message(generation, message)) => {
-                if !self.link.as_ref().is_some_and(|(current, _)| *current == generation) {
+                if self.link.as_ref().is_none_or(|(current, _)| *current != generation) {
                     return; // of a connection that was given up
                 }
                 Input::Master(message)
@@ -126,7 +130,9 @@ impl Service {
             let (checkpoints, pending) = (self.checkpoints.clone(), changes.clone());
             match spawn_blocking(move || checkpoints.apply(&pending)).await {
                 Ok(Ok(())) => return,
-                Ok(Err(cause)) => error!(error = %cause, changes = changes.len(), "cannot write checkpoints; nothing else is done until it works"),
+                Ok(Err(cause)) => {
+                    error!(error = %cause, changes = changes.len(), "cannot write checkpoints; nothing else is done until it works")
+                }
                 Err(cause) => error!(error = %cause, "cannot write checkpoints"),
             }
             tokio::time::sleep(WRITE_AGAIN).await;
@@ -170,7 +176,8 @@ impl Service {
     fn view(&self) -> View {
         View {
             id: self.agent.id().cloned(),
-            is_connected: self.link.is_some(),
+            is_registered: self.agent.is_registered(),
+            used: self.agent.used(),
             tasks: self.agent.tasks().collect(),
         }
     }

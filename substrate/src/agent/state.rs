@@ -1,12 +1,15 @@
-//! The agent's `/state`.
+//! The agent's `/state` and `/metrics/snapshot`.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
-use substrate_core::{agent::TaskView, protocol::FrameworkId};
+use substrate_core::{
+    agent::TaskView,
+    protocol::{FrameworkId, task::TaskState},
+};
 
 use super::{routes::Context, service::View};
-use crate::{containerizer::sandbox, http::VERSION, json};
+use crate::{clock, containerizer::sandbox, http::VERSION, json};
 
 /// What the agent is, and per framework what it runs. Every task is told as an executor with that one task, as Mesos does for
 /// tasks with a command.
@@ -25,7 +28,6 @@ pub(super) fn state(context: &Context, view: &View) -> Value {
         "unreserved_resources": json::resources(&config.resources.unreserved()),
         "attributes": json::attributes(&config.attributes),
         "flags": {"work_dir": context.work_dir.display().to_string()},
-        "connected": view.is_connected,
         "frameworks": frameworks(context, view),
         "completed_frameworks": [],
     });
@@ -33,6 +35,30 @@ pub(super) fn state(context: &Context, view: &View) -> Value {
         object["domain"] = json::domain(domain);
     }
     object
+}
+
+/// The gauges of a Mesos agent that can be told from its state.
+pub(super) fn metrics(context: &Context, view: &View) -> Value {
+    let mut metrics = Map::new();
+    metrics.insert("slave/registered".to_owned(), json!(u8::from(view.is_registered)));
+    metrics.insert("slave/uptime_secs".to_owned(), json!(clock::now().since(context.started).as_secs_f64()));
+    for name in ["cpus", "gpus", "mem", "disk"] {
+        let (total, used) = (context.config.resources.scalar(name).as_f64(), view.used.scalar(name).as_f64());
+        let percent = if total > 0.0 { used / total } else { 0.0 };
+        for (what, value) in [("total", total), ("used", used), ("percent", percent)] {
+            metrics.insert(format!("slave/{name}_{what}"), json!(value));
+        }
+    }
+    for (state, name) in [
+        (TaskState::TaskStaging, "slave/tasks_staging"),
+        (TaskState::TaskStarting, "slave/tasks_starting"),
+        (TaskState::TaskRunning, "slave/tasks_running"),
+        (TaskState::TaskKilling, "slave/tasks_killing"),
+    ] {
+        let count = view.tasks.iter().filter(|task| task.status.state == state).count();
+        metrics.insert(name.to_owned(), json!(count));
+    }
+    Value::Object(metrics)
 }
 
 fn frameworks(context: &Context, view: &View) -> Vec<Value> {
@@ -47,13 +73,7 @@ fn frameworks(context: &Context, view: &View) -> Vec<Value> {
 }
 
 fn executor(context: &Context, view: &View, task: &TaskView) -> Value {
-    let TaskView {
-        framework_id,
-        task_id,
-        container_id,
-        status,
-        ..
-    } = task;
+    let TaskView { framework_id, task_id, container_id, status, .. } = task;
     let directory = sandbox::sandbox(&context.work_dir, framework_id, task_id, container_id);
     let mut told = Map::new();
     told.insert("id".to_owned(), json!(task_id.as_str()));

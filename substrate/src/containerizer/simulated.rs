@@ -39,10 +39,7 @@ impl Simulated {
                 }
             }
         });
-        Self {
-            pending,
-            running: Mutex::default(),
-        }
+        Self { pending, running: Mutex::default() }
     }
 
     fn running(&self) -> MutexGuard<'_, BTreeSet<ContainerId>> {

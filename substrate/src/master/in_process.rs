@@ -62,16 +62,8 @@ impl Connector {
         let stream = StreamId(self.next_stream.fetch_add(1, Ordering::Relaxed));
         let (sender, events) = mpsc::channel(EVENTS);
         InProcess {
-            calls: Calls {
-                stream,
-                inbox: self.inbox.clone(),
-                events: Arc::new(Mutex::new(Some(sender))),
-            },
-            events: Events {
-                stream,
-                inbox: self.inbox.clone(),
-                events,
-            },
+            calls: Calls { stream, inbox: self.inbox.clone(), events: Arc::new(Mutex::new(Some(sender))) },
+            events: Events { stream, inbox: self.inbox.clone(), events },
         }
     }
 }
@@ -114,11 +106,7 @@ impl Calls {
             | Call::Acknowledge { .. }
             | Call::Reconcile { .. } => None,
         };
-        let item = Inbox::Call {
-            stream: self.stream,
-            call: Box::new(call),
-            events,
-        };
+        let item = Inbox::Call { stream: self.stream, call: Box::new(call), events };
         self.inbox.send(item).await.map_err(|_| MasterStopped)
     }
 }

@@ -106,7 +106,9 @@ async fn read(
             },
             Ok(AggregatedMessage::Pong(_)) => continue,
             Ok(AggregatedMessage::Close(_)) => return reason(CloseCode::Normal, "closed by the agent"),
-            Ok(AggregatedMessage::Binary(_)) => return reason(CloseCode::Unsupported, "a binary frame; messages are text"),
+            Ok(AggregatedMessage::Binary(_)) => {
+                return reason(CloseCode::Unsupported, "a binary frame; messages are text");
+            }
             Err(error) => return broken(&error),
         };
         let message = match serde_json::from_str::<Numbered<FromAgent>>(&text) {
@@ -124,16 +126,11 @@ async fn read(
 }
 
 fn broken(error: &ProtocolError) -> CloseReason {
-    let code = match error {
-        ProtocolError::Overflow => CloseCode::Size,
-        _ => CloseCode::Protocol,
-    };
+    let is_too_large = matches!(error, ProtocolError::Overflow);
+    let code = if is_too_large { CloseCode::Size } else { CloseCode::Protocol };
     reason(code, &error.to_string())
 }
 
 fn reason(code: CloseCode, text: &str) -> CloseReason {
-    CloseReason {
-        code,
-        description: Some(text[..text.floor_char_boundary(MAX_REASON_BYTES)].to_owned()),
-    }
+    CloseReason { code, description: Some(text[..text.floor_char_boundary(MAX_REASON_BYTES)].to_owned()) }
 }

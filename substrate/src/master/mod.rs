@@ -15,21 +15,17 @@ use std::{
     time::Duration,
 };
 
-use actix_web::dev::ServerHandle;
-use substrate_core::{master::Master, protocol::scheduler::MasterInfo};
+use substrate_core::{allocator::Settings, master::Master};
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{info, warn};
 
+pub use self::in_process::{Calls, Connector, Events, InProcess, MasterStopped};
 use self::{
     link::Links,
     service::{INBOX, Service},
 };
-pub use self::in_process::{Calls, Connector, Events, InProcess, MasterStopped};
-use crate::{
-    clock,
-    http::{self, BindError, VERSION},
-};
+use crate::http::{self, BindError, VERSION};
 
 /// How long a stopping master waits for its loop.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
@@ -43,6 +39,51 @@ pub struct MasterConfig {
     pub hostname: Option<String>,
     /// Told by `/state`, for people.
     pub cluster: Option<String>,
+    /// Offers that were not used for so long are rescinded; `None`: never.
+    pub offer_timeout: Option<Duration>,
+    /// An agent without a connection for so long is unreachable.
+    pub agent_timeout: Duration,
+    /// How resources are shared out.
+    pub allocation: Settings,
+}
+
+impl MasterConfig {
+    /// With the defaults of everything but the address.
+    pub fn new(address: impl Into<String>) -> Self {
+        Self {
+            address: address.into(),
+            hostname: None,
+            cluster: None,
+            offer_timeout: None,
+            agent_timeout: substrate_core::master::MasterConfig::AGENT_TIMEOUT,
+            allocation: Settings::default(),
+        }
+    }
+
+    fn for_core(&self, address: SocketAddr) -> substrate_core::master::MasterConfig {
+        let ip = address.ip().to_string();
+        substrate_core::master::MasterConfig {
+            id: uuid::Uuid::new_v4().to_string(),
+            hostname: self.hostname.clone().unwrap_or_else(|| ip.clone()),
+            ip,
+            port: address.port(),
+            version: VERSION.to_owned(),
+            offer_timeout: self.offer_timeout,
+            agent_timeout: self.agent_timeout,
+            allocation: self.allocation.clone(),
+        }
+    }
+}
+
+/// What can be read of a master.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Reading {
+    State,
+    Summary,
+    Slaves,
+    Frameworks,
+    Tasks,
+    Metrics,
 }
 
 /// Why a master cannot be started.
@@ -69,7 +110,6 @@ pub struct MasterHandle {
     connector: Connector,
     stop: CancellationToken,
     _stop_on_drop: DropGuard,
-    server: ServerHandle,
     service: JoinHandle<()>,
 }
 
@@ -95,7 +135,6 @@ impl MasterHandle {
         if tokio::time::timeout(STOP_LIMIT, &mut self.service).await.is_err() {
             warn!("the master does not stop in time");
         }
-        self.server.stop(false).await;
     }
 }
 
@@ -105,46 +144,28 @@ impl MasterHandle {
 /// The address cannot be bound.
 pub async fn serve(config: MasterConfig) -> Result<MasterHandle, Error> {
     let (listener, address) = http::bind(&config.address)?;
-    let info = MasterInfo {
-        id: uuid::Uuid::new_v4().to_string(),
-        hostname: config.hostname.clone().unwrap_or_else(|| address.ip().to_string()),
-        ip: address.ip().to_string(),
-        port: address.port(),
-        version: VERSION.to_owned(),
-    };
+    let core = config.for_core(address);
     let (sender, inbox) = mpsc::channel(INBOX);
-    let master = Master::new(substrate_core::master::MasterConfig { info: info.clone() });
-    let context = routes::Context {
-        info,
-        cluster: config.cluster,
-        started: clock::now(),
-        inbox: sender.clone(),
-    };
-    let links = Links {
-        inbox: sender.clone(),
-        next: Arc::new(AtomicU64::new(1)),
-    };
+    let context = routes::Context { info: core.info(), inbox: sender.clone() };
+    let links = Links { inbox: sender.clone(), next: Arc::new(AtomicU64::new(1)) };
     let server = routes::start(listener, context, links).map_err(|source| Error::Server { address, source })?;
     let service = Service {
-        master,
+        master: Master::new(core),
+        cluster: config.cluster,
         inbox,
         streams: BTreeMap::new(),
         links: BTreeMap::new(),
         lost: Vec::new(),
     };
     let stop = CancellationToken::new();
-    let service = tokio::spawn(service.run(stop.clone()));
+    let service = tokio::spawn({
+        let stop = stop.clone();
+        async move {
+            service.run(stop).await;
+            server.stop(false).await;
+        }
+    });
     info!(master.address = %address, "master started");
-    let connector = Connector {
-        inbox: sender,
-        next_stream: Arc::new(AtomicU64::new(1)),
-    };
-    Ok(MasterHandle {
-        address,
-        connector,
-        _stop_on_drop: stop.clone().drop_guard(),
-        stop,
-        server,
-        service,
-    })
+    let connector = Connector { inbox: sender, next_stream: Arc::new(AtomicU64::new(1)) };
+    Ok(MasterHandle { address, connector, _stop_on_drop: stop.clone().drop_guard(), stop, service })
 }

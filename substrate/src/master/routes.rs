@@ -7,57 +7,48 @@ use actix_web::{
     dev::ServerHandle,
     http::header::LOCATION,
     middleware::{Compress, NormalizePath},
-    web::{self, Data, Query, ServiceConfig},
+    web::{self, Bytes, Data, Query, ServiceConfig},
 };
-use marathon_time::Timestamp;
-use serde_json::Value;
 use substrate_core::protocol::scheduler::MasterInfo;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
+    Reading,
     link::{self, Links},
-    metrics,
     service::Inbox,
-    state::{self, Snapshot},
 };
-use crate::{
-    clock,
-    http::{Jsonp, json_or_jsonp, version},
-};
+use crate::http::{Jsonp, json_or_jsonp, text_or_jsonp, version};
 
 /// How long the loop may take to answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// Connections that the server holds at once; more wait to be accepted. Every agent has one.
 const MAX_CONNECTIONS: usize = 100_000;
 
+/// Read from the core, at these paths.
+const READINGS: [(&str, Reading); 6] = [
+    ("/state", Reading::State),
+    ("/state-summary", Reading::Summary),
+    ("/slaves", Reading::Slaves),
+    ("/frameworks", Reading::Frameworks),
+    ("/tasks", Reading::Tasks),
+    ("/metrics/snapshot", Reading::Metrics),
+];
+
 /// What the handlers know.
 pub(super) struct Context {
     pub(super) info: MasterInfo,
-    pub(super) cluster: Option<String>,
-    pub(super) started: Timestamp,
     pub(super) inbox: mpsc::Sender<Inbox>,
 }
 
 impl Context {
-    async fn snapshot(&self) -> Option<Snapshot> {
-        let (question, answer) = oneshot::channel();
+    /// What the loop answers, unless it takes too long.
+    async fn read(&self, reading: Reading) -> Option<Bytes> {
+        let (answer, text) = oneshot::channel();
         let asked = async {
-            self.inbox.send(Inbox::Snapshot(question)).await.ok()?;
-            answer.await.ok()
+            self.inbox.send(Inbox::Read(reading, answer)).await.ok()?;
+            text.await.ok()
         };
         tokio::time::timeout(ANSWER_LIMIT, asked).await.ok().flatten()
-    }
-
-    /// Answers from the present state of the master.
-    async fn answer(&self, jsonp: &Jsonp, render: impl FnOnce(&Self, &Snapshot) -> Value) -> HttpResponse {
-        match self.snapshot().await {
-            Some(snapshot) => json_or_jsonp(&render(self, &snapshot), jsonp),
-            None => HttpResponse::ServiceUnavailable().body("the master is busy"),
-        }
-    }
-
-    pub(super) fn uptime(&self) -> Duration {
-        clock::now().since(self.started)
     }
 }
 
@@ -88,17 +79,16 @@ pub(super) fn start(listener: TcpListener, context: Context, links: Links) -> io
 fn routes(config: &mut ServiceConfig) {
     config.route("/api/v1/agent", web::get().to(link::open));
     for prefix in ["", "/master"] {
-        for ending in ["", ".json"] {
-            config
-                .route(&format!("{prefix}/state{ending}"), web::get().to(get_state))
-                .route(&format!("{prefix}/state-summary{ending}"), web::get().to(get_state_summary))
-                .route(&format!("{prefix}/slaves{ending}"), web::get().to(get_slaves));
+        for (path, reading) in READINGS {
+            for ending in ["", ".json"] {
+                let route = web::get().to(move |context, jsonp| read(reading, context, jsonp));
+                config.route(&format!("{prefix}{path}{ending}"), route);
+            }
         }
         config
             .route(&format!("{prefix}/health"), web::get().to(health))
             .route(&format!("{prefix}/version"), web::get().to(get_version))
-            .route(&format!("{prefix}/redirect"), web::get().to(redirect))
-            .route(&format!("{prefix}/metrics/snapshot"), web::get().to(get_metrics));
+            .route(&format!("{prefix}/redirect"), web::get().to(redirect));
     }
 }
 
@@ -110,20 +100,11 @@ async fn get_version(jsonp: Query<Jsonp>) -> HttpResponse {
     json_or_jsonp(&version(), &jsonp)
 }
 
-async fn get_state(context: Data<Context>, jsonp: Query<Jsonp>) -> HttpResponse {
-    context.answer(&jsonp, state::state).await
-}
-
-async fn get_state_summary(context: Data<Context>, jsonp: Query<Jsonp>) -> HttpResponse {
-    context.answer(&jsonp, state::summary).await
-}
-
-async fn get_slaves(context: Data<Context>, jsonp: Query<Jsonp>) -> HttpResponse {
-    context.answer(&jsonp, state::slaves).await
-}
-
-async fn get_metrics(context: Data<Context>, jsonp: Query<Jsonp>) -> HttpResponse {
-    context.answer(&jsonp, metrics::metrics).await
+async fn read(reading: Reading, context: Data<Context>, jsonp: Query<Jsonp>) -> HttpResponse {
+    match context.read(reading).await {
+        Some(text) => text_or_jsonp(text, &jsonp),
+        None => HttpResponse::ServiceUnavailable().body("the master is busy"),
+    }
 }
 
 /// To the leading master, which is this one: there is no other.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use actix_web::web::Bytes;
 use marathon_time::Timestamp;
 use substrate_core::{
     master::{Effect, Input, LinkId, Master, Output, StreamId},
@@ -17,11 +18,14 @@ use tokio::sync::{
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::state::{Snapshot, snapshot};
+use super::{Reading, metrics, state};
 use crate::{clock, inbox::next_batch};
 
 /// Inputs that wait; whoever has one more waits too.
 pub(super) const INBOX: usize = 16 * 1024;
+
+/// Where the text of an answer goes. One text may answer many who asked at the same time.
+pub(super) type Answer = oneshot::Sender<Bytes>;
 
 /// What reaches the loop.
 #[derive(Debug)]
@@ -36,11 +40,12 @@ pub(super) enum Inbox {
     LinkOpened(LinkId, mpsc::Sender<Numbered<ToAgent>>),
     Agent(LinkId, Box<Numbered<FromAgent>>),
     LinkClosed(LinkId),
-    Snapshot(oneshot::Sender<Snapshot>),
+    Read(Reading, Answer),
 }
 
 pub(super) struct Service {
     pub(super) master: Master,
+    pub(super) cluster: Option<String>,
     pub(super) inbox: mpsc::Receiver<Inbox>,
     pub(super) streams: BTreeMap<StreamId, mpsc::Sender<Event>>,
     pub(super) links: BTreeMap<LinkId, mpsc::Sender<Numbered<ToAgent>>>,
@@ -67,9 +72,7 @@ impl Service {
             for effect in out.effects.drain(..) {
                 self.perform(effect);
             }
-            for question in questions {
-                let _ = question.send(snapshot(&self.master)); // whoever asked has gone
-            }
+            self.answer(questions);
             if !self.lost.is_empty() {
                 continue;
             }
@@ -81,7 +84,7 @@ impl Service {
         }
     }
 
-    fn take(&mut self, now: Timestamp, item: Inbox, out: &mut Output, questions: &mut Vec<oneshot::Sender<Snapshot>>) {
+    fn take(&mut self, now: Timestamp, item: Inbox, out: &mut Output, questions: &mut Vec<(Reading, Answer)>) {
         let input = match item {
             Inbox::Call { stream, call, events } => {
                 if let Some(events) = events {
@@ -103,9 +106,31 @@ impl Service {
                 self.links.remove(&link);
                 Input::LinkClosed(link)
             }
-            Inbox::Snapshot(question) => return questions.push(question),
+            Inbox::Read(reading, answer) => return questions.push((reading, answer)),
         };
         self.master.step(now, input, out);
+    }
+
+    /// What was asked for more than once is rendered once.
+    fn answer(&self, questions: Vec<(Reading, Answer)>) {
+        let mut rendered: BTreeMap<Reading, Bytes> = BTreeMap::new();
+        for (reading, answer) in questions {
+            let text = rendered.entry(reading).or_insert_with(|| self.render(reading));
+            let _ = answer.send(text.clone()); // whoever asked has gone
+        }
+    }
+
+    fn render(&self, reading: Reading) -> Bytes {
+        let view = self.master.state();
+        let value = match reading {
+            Reading::State => state::state(&view, self.cluster.as_deref()),
+            Reading::Summary => state::summary(&view, self.cluster.as_deref()),
+            Reading::Slaves => state::slaves(&view),
+            Reading::Frameworks => state::frameworks(&view),
+            Reading::Tasks => state::tasks(&view),
+            Reading::Metrics => metrics::metrics(&view, clock::now()),
+        };
+        Bytes::from(value.to_string())
     }
 
     fn perform(&mut self, effect: Effect) {

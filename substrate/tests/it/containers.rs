@@ -94,10 +94,7 @@ async fn a_program_that_cannot_be_executed_is_a_failed_launch() {
 async fn an_unknown_user_is_a_failed_launch() {
     let dir = WorkDir::new();
     let mut containers = Containers::new(&dir);
-    let command = CommandInfo {
-        user: Some("no-such-user-here".into()),
-        ..shell("true")
-    };
+    let command = CommandInfo { user: Some("no-such-user-here".into()), ..shell("true") };
     containers.launch("t", command);
     assert_eq!(containers.failed("t").await, "the user 'no-such-user-here' does not exist on this agent");
 }
@@ -110,10 +107,7 @@ async fn a_task_runs_as_its_user_and_owns_its_sandbox() {
     let dir = WorkDir::new();
     let mut containers = Containers::new(&dir);
     let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap();
-    let command = CommandInfo {
-        user: Some("nobody".into()),
-        ..shell("id -un; touch file; cat /etc/shadow")
-    };
+    let command = CommandInfo { user: Some("nobody".into()), ..shell("id -un; touch file; cat /etc/shadow") };
     assert_eq!(containers.run("t", command).await, Exit::Status(1));
     assert_eq!(containers.read("t", "stdout"), "nobody\n");
     assert!(containers.read("t", "stderr").contains("Permission denied"));
@@ -136,21 +130,12 @@ async fn files_are_there_before_the_task_starts() {
         cache: false,
         destination: None,
     };
-    let command = CommandInfo {
-        uris: vec![artifact.clone()],
-        ..shell("./greeting")
-    };
+    let command = CommandInfo { uris: vec![artifact.clone()], ..shell("./greeting") };
     assert_eq!(containers.run("t", command.clone()).await, Exit::Status(0));
     assert_eq!(containers.read("t", "stdout"), "hi from a file\n");
 
-    let missing = Artifact {
-        uri: "/no/such/file".into(),
-        ..artifact
-    };
-    let command = CommandInfo {
-        uris: vec![missing],
-        ..command
-    };
+    let missing = Artifact { uri: "/no/such/file".into(), ..artifact };
+    let command = CommandInfo { uris: vec![missing], ..command };
     containers.launch("missing", command);
     let message = containers.failed("missing").await;
     assert_eq!(message, "cannot fetch '/no/such/file': No such file or directory (os error 2)");
@@ -174,9 +159,7 @@ async fn a_health_check_command_runs_beside_the_task() {
     let dir = WorkDir::new();
     let mut containers = Containers::new(&dir);
     let check = |command: &str| Check {
-        protocol: Protocol::Command {
-            command: command.to_owned(),
-        },
+        protocol: Protocol::Command { command: command.to_owned() },
         grace_period: Duration::ZERO,
         interval: Duration::from_secs(1),
         timeout: Duration::from_secs(20),

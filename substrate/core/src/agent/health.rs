@@ -70,6 +70,9 @@ impl Agent {
         let healthy = task.progress.health.alive();
         let cause = task.progress.health.last_failure_cause.clone().unwrap_or_default();
         let grace = task.info.kill_grace.unwrap_or(DEFAULT_GRACE);
+        if judgement.failure_counted && !judgement.alive_changed {
+            out.changes.push(task.put()); // so that a restart does not begin to count anew
+        }
         if judgement.alive_changed {
             let task_id = task.info.id.clone();
             let mut status = self.new_status(now, &task_id, TaskState::TaskRunning, Source::SourceExecutor);

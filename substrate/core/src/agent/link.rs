@@ -33,7 +33,6 @@ impl Agent {
             heard: now.tick,
             registered: false,
         });
-        self.timers.set(Timer::Heartbeat, now.tick + HEARTBEAT_INTERVAL);
         self.timers.set(Timer::Silence, now.tick + SILENCE_LIMIT);
         let (id, info, tasks) = (self.id.clone(), self.info.clone(), self.reports());
         self.send(FromAgent::Register { id, info, tasks }, out);
@@ -68,12 +67,14 @@ impl Agent {
     }
 
     pub(super) fn registered(&mut self, now: Now, id: AgentId, out: &mut Output) {
+        if let Some(link) = &mut self.link {
+            link.registered = true;
+        }
+        self.timers.set(Timer::Heartbeat, now.tick + HEARTBEAT_INTERVAL);
         if self.id.is_none() {
             out.changes.push(Change::Id(id.clone()));
             self.id = Some(id);
-        }
-        if let Some(link) = &mut self.link {
-            link.registered = true;
+            self.send(FromAgent::Heartbeat, out); // the master waits for this sign that the id is on disk
         }
         self.tell_everything(now, out);
     }
@@ -86,7 +87,7 @@ impl Agent {
     }
 
     pub(super) fn heartbeat(&mut self, now: Now, out: &mut Output) {
-        if self.link.is_some() {
+        if self.is_registered() {
             self.send(FromAgent::Heartbeat, out);
             self.timers.set(Timer::Heartbeat, now.tick + HEARTBEAT_INTERVAL);
         }

@@ -20,6 +20,8 @@ use crate::{
 pub(super) struct Agent {
     pub info: AgentInfo,
     pub presence: Presence,
+    /// Whether it certainly knows its id: it came with it, or spoke after it was given one.
+    pub confirmed: bool,
     /// Tasks on it, whatever their state, until they are forgotten.
     pub tasks: BTreeSet<(FrameworkId, TaskId)>,
     pub offers: BTreeSet<OfferId>,
@@ -51,6 +53,14 @@ impl Master {
     pub(super) fn send(&mut self, agent: &AgentId, message: ToAgent, out: &mut Output) {
         if let Some(link) = self.agents.get(agent).and_then(Agent::link) {
             self.links.send(link, message, out);
+        }
+    }
+
+    /// The agent spoke after its registration, so it has its id for good.
+    pub(super) fn agent_confirmed(&mut self, id: &AgentId) {
+        if let Some(agent) = self.agents.get_mut(id).filter(|agent| !agent.confirmed) {
+            agent.confirmed = true;
+            self.allocator.set_agent_active(id, true);
         }
     }
 

@@ -68,7 +68,7 @@ impl Master {
     ) {
         let id = match self.subscriber(stream, &info, &suppressed) {
             Ok(id) => id,
-            Err(message) => return self.refuse(stream, message, out),
+            Err(message) => return self.refuse(now, stream, message, out),
         };
         let framework = self.frameworks.entry(id.clone()).or_default();
         let replaced = framework.stream.replace(stream).filter(|old| *old != stream);
@@ -80,7 +80,9 @@ impl Master {
         }
         self.timers.cancel(&Timer::FrameworkLost(id.clone()));
         if let Some(old) = replaced {
-            self.close_stream(old, Some("Framework failed over".to_owned()), out);
+            let message = "Framework failed over".to_owned();
+            out.effects.push(Effect::Tell(old, Box::new(Event::Error { message })));
+            self.close_stream(old, out);
         }
         self.streams.insert(stream, id.clone());
         self.timers.set(Timer::StreamHeartbeat(stream), now.tick + STREAM_HEARTBEAT_INTERVAL);
@@ -130,20 +132,13 @@ impl Master {
         }
     }
 
-    fn refuse(&mut self, stream: StreamId, message: String, out: &mut Output) {
-        match self.streams.get(&stream).cloned() {
-            Some(framework) => {
-                // A framework that says something impossible about itself on its own stream keeps that stream.
-                self.tell(&framework, Event::Error { message }, out);
-            }
-            None => self.close_stream(stream, Some(message), out),
-        }
+    fn refuse(&mut self, now: Now, stream: StreamId, message: String, out: &mut Output) {
+        out.effects.push(Effect::Tell(stream, Box::new(Event::Error { message })));
+        out.effects.push(Effect::CloseStream(stream));
+        self.stream_closed(now, stream, out);
     }
 
-    fn close_stream(&mut self, stream: StreamId, error: Option<String>, out: &mut Output) {
-        if let Some(message) = error {
-            out.effects.push(Effect::Tell(stream, Box::new(Event::Error { message })));
-        }
+    fn close_stream(&mut self, stream: StreamId, out: &mut Output) {
         out.effects.push(Effect::CloseStream(stream));
         self.streams.remove(&stream);
         self.timers.cancel(&Timer::StreamHeartbeat(stream));
@@ -159,28 +154,23 @@ impl Master {
         self.allocator.set_framework_active(&id, false);
         self.discard_offers(now, &id);
         if timeout.is_zero() {
-            self.remove_framework(&id, out);
+            self.remove_framework(now, &id, out);
         } else {
             self.timers.set(Timer::FrameworkLost(id), now.tick + timeout);
         }
     }
 
-    pub(super) fn teardown(&mut self, id: &FrameworkId, out: &mut Output) {
-        self.remove_framework(id, out);
-    }
-
     /// Ends a framework: its tasks are killed, and it is remembered as removed.
-    pub(super) fn remove_framework(&mut self, id: &FrameworkId, out: &mut Output) {
+    pub(super) fn remove_framework(&mut self, now: Now, id: &FrameworkId, out: &mut Output) {
         let Some(framework) = self.frameworks.get_mut(id) else { return };
         framework.removed = true;
         let stream = framework.stream.take();
         let tasks: Vec<TaskId> = framework.tasks.keys().cloned().collect();
         if let Some(stream) = stream {
-            self.close_stream(stream, None, out);
+            self.close_stream(stream, out);
         }
         self.timers.cancel(&Timer::FrameworkLost(id.clone()));
         self.allocator.set_framework_active(id, false);
-        let now = self.clock.now();
         self.discard_offers(now, id);
         for task_id in tasks {
             let Some(task) = self.task(id, &task_id) else { continue };

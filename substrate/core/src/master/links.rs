@@ -75,7 +75,7 @@ impl Master {
             (FromAgent::Update { framework_id, status, latest_state }, Some(agent)) => {
                 self.updated(now, &agent, &framework_id, status, latest_state, out);
             }
-            (FromAgent::Heartbeat, Some(_)) => {}
+            (FromAgent::Heartbeat, Some(agent)) => self.agent_confirmed(&agent),
             (FromAgent::Update { .. } | FromAgent::Heartbeat, None) => self.give_up(now, link, out),
         }
     }

@@ -199,7 +199,7 @@ impl Master {
         };
         match call {
             Call::Subscribe { .. } => {}
-            Call::Teardown => self.teardown(&framework, out),
+            Call::Teardown => self.remove_framework(now, &framework, out),
             Call::Accept { offers, operations, filters } => {
                 self.accept(now, &framework, offers, operations, filters, out);
             }
@@ -221,7 +221,7 @@ impl Master {
                 self.timers.set(Timer::StreamHeartbeat(stream), now.tick + STREAM_HEARTBEAT_INTERVAL);
             }
             Timer::AgentLost(agent) => self.agent_lost(now, &agent, out),
-            Timer::FrameworkLost(framework) => self.remove_framework(&framework, out),
+            Timer::FrameworkLost(framework) => self.remove_framework(now, &framework, out),
             Timer::OfferTimeout(offer) => self.rescind(now, &offer, out),
         }
     }

@@ -24,8 +24,9 @@ impl Master {
             }
             return;
         }
-        let known = self.frameworks.get(framework).map(|framework| framework.tasks.keys().cloned().collect());
-        for task in known.unwrap_or_else(Vec::<TaskId>::new) {
+        let known: Option<Vec<TaskId>> =
+            self.frameworks.get(framework).map(|framework| framework.tasks.keys().cloned().collect());
+        for task in known.unwrap_or_default() {
             self.reconcile_one(now, framework, &task, None, out);
         }
     }

@@ -50,7 +50,8 @@ impl Master {
                 self.missing(now, link, &framework, &task, out);
             }
         }
-        self.allocator.set_agent_active(&id, true);
+        let confirmed = self.agents.get(&id).is_some_and(|agent| agent.confirmed);
+        self.allocator.set_agent_active(&id, confirmed);
     }
 
     /// An id for an agent without one. Whoever is away and had the same address is gone for good: its work directory was wiped,
@@ -96,6 +97,7 @@ impl Master {
             let agent = Agent {
                 info,
                 presence: Presence::Connected(link),
+                confirmed: known_before,
                 tasks: BTreeSet::new(),
                 offers: BTreeSet::new(),
                 registered: now.wall,
@@ -106,6 +108,7 @@ impl Master {
         };
         let was = std::mem::replace(&mut agent.presence, Presence::Connected(link));
         let changed = agent.info != info;
+        agent.confirmed |= known_before;
         agent.info = info;
         agent.reregistered = Some(now.wall);
         let came_back = matches!(was, Presence::Unreachable(_));
@@ -132,6 +135,7 @@ impl Master {
                 return self.send(agent_id, kill, out);
             }
             Some(task) => {
+                task.heard_of = true;
                 if !task.latest.is_terminal() {
                     task.latest = status.state;
                 }

@@ -109,7 +109,7 @@ pub enum FromAgent {
         /// The newest state of the task, which may be ahead of `status`: lets the master free resources early.
         latest_state: TaskState,
     },
-    /// Sent every [`HEARTBEAT_INTERVAL`].
+    /// Sent every [`HEARTBEAT_INTERVAL`] from the answer to the registration on, never before.
     Heartbeat,
 }
 
@@ -131,7 +131,8 @@ pub struct TaskReport {
 /// From master to agent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ToAgent {
-    /// Answer to `Register`.
+    /// Answer to `Register`. An agent that came without an id answers with a heartbeat when it has written this one down; its
+    /// resources are offered from then on, so that nothing is launched under an id that nobody remembers.
     Registered {
         /// To be kept for ever.
         id: AgentId,

@@ -14,12 +14,7 @@ use std::{
 use futures::StreamExt;
 use reqwest::Url;
 use substrate_core::protocol::task::Artifact;
-use tokio::{
-    fs,
-    io::AsyncWriteExt,
-    process::Command,
-    time::timeout,
-};
+use tokio::{fs, io::AsyncWriteExt, process::Command, time::timeout};
 
 use super::user::Credentials;
 
@@ -48,7 +43,9 @@ async fn fetch_one(artifact: &Artifact, sandbox: &Path, user: Option<&Credential
     let source = Source::parse(&artifact.uri)?;
     let relative = match &artifact.destination {
         Some(destination) => inside(destination)?,
-        None => PathBuf::from(source.file_name().ok_or("the URI does not end in a file name; a destination is needed")?),
+        None => {
+            PathBuf::from(source.file_name().ok_or("the URI does not end in a file name; a destination is needed")?)
+        }
     };
     let destination = make_place(sandbox, &relative, user).await?;
     match source {
@@ -231,7 +228,12 @@ async fn extract(archive: &Path, sandbox: &Path, user: Option<&Credentials>) -> 
 }
 
 /// Runs a program as the task's user. It is killed if this future is dropped.
-async fn run(program: &str, arguments: &[&std::ffi::OsStr], dir: &Path, user: Option<&Credentials>) -> Result<(), String> {
+async fn run(
+    program: &str,
+    arguments: &[&std::ffi::OsStr],
+    dir: &Path,
+    user: Option<&Credentials>,
+) -> Result<(), String> {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(dir).kill_on_drop(true);
     command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LC_ALL", "C");
@@ -239,9 +241,11 @@ async fn run(program: &str, arguments: &[&std::ffi::OsStr], dir: &Path, user: Op
     if let Some(user) = user {
         command.uid(user.uid).gid(user.gid);
     }
-    let output = command.output().await.map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => format!("the program '{program}' is needed for this and is not installed on the agent"),
-        _ => format!("cannot run '{program}': {error}"),
+    let output = command.output().await.map_err(|error| {
+        if error.kind() == io::ErrorKind::NotFound {
+            return format!("the program '{program}' is needed for this and is not installed on the agent");
+        }
+        format!("cannot run '{program}': {error}")
     })?;
     if output.status.success() {
         return Ok(());
@@ -259,13 +263,7 @@ mod tests {
     use super::*;
 
     fn artifact(uri: &str) -> Artifact {
-        Artifact {
-            uri: uri.to_owned(),
-            extract: true,
-            executable: false,
-            cache: false,
-            destination: None,
-        }
+        Artifact { uri: uri.to_owned(), extract: true, executable: false, cache: false, destination: None }
     }
 
     async fn fetch_into(sandbox: &Path, artifact: Artifact) -> Result<(), String> {
@@ -298,15 +296,17 @@ mod tests {
         let (outside, sandbox) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         std::fs::write(outside.path().join("tool"), "#!/bin/sh\n").unwrap();
         let tarball = outside.path().join("all.tar.gz");
-        let tar = std::process::Command::new("tar").arg("-czf").arg(&tarball).arg("-C").arg(outside.path()).arg("tool").status();
+        let tar = std::process::Command::new("tar")
+            .arg("-czf")
+            .arg(&tarball)
+            .arg("-C")
+            .arg(outside.path())
+            .arg("tool")
+            .status();
         assert!(tar.unwrap().success());
 
         let uri = format!("file://{}", outside.path().join("tool").display());
-        let executable = Artifact {
-            executable: true,
-            destination: Some("bin/run".into()),
-            ..artifact(&uri)
-        };
+        let executable = Artifact { executable: true, destination: Some("bin/run".into()), ..artifact(&uri) };
         fetch_into(sandbox.path(), executable).await.unwrap();
         let mode = std::fs::metadata(sandbox.path().join("bin/run")).unwrap().permissions().mode();
         assert_eq!(mode & 0o111, 0o111);
@@ -322,7 +322,10 @@ mod tests {
         let broken = sandbox.path().join("broken.tar").display().to_string();
         for (uri, cause) in [
             ("/no/such/file".to_owned(), "cannot fetch '/no/such/file': No such file or directory (os error 2)"),
-            ("hdfs://x/y".to_owned(), "cannot fetch 'hdfs://x/y': the scheme 'hdfs' is not supported; http, https, file and absolute paths are"),
+            (
+                "hdfs://x/y".to_owned(),
+                "cannot fetch 'hdfs://x/y': the scheme 'hdfs' is not supported; http, https, file and absolute paths are",
+            ),
             ("/dev/zero".to_owned(), "cannot fetch '/dev/zero': not a regular file"),
             ("nothing".to_owned(), "cannot fetch 'nothing': not a URI: relative URL without a base"),
         ] {
@@ -341,17 +344,44 @@ mod tests {
         symlink(outside.path(), sandbox.path().join("dir")).unwrap();
         symlink(outside.path().join("victim"), sandbox.path().join("file")).unwrap();
         let evil = outside.path().join("evil").display().to_string();
-        let through_dir = Artifact {
-            destination: Some("dir/victim".into()),
-            ..artifact(&evil)
-        };
+        let through_dir = Artifact { destination: Some("dir/victim".into()), ..artifact(&evil) };
         assert!(fetch_into(sandbox.path(), through_dir).await.is_err());
-        let over_file = Artifact {
-            destination: Some("file".into()),
-            ..artifact(&evil)
-        };
+        let over_file = Artifact { destination: Some("file".into()), ..artifact(&evil) };
         fetch_into(sandbox.path(), over_file).await.unwrap();
         assert_eq!(std::fs::read_to_string(outside.path().join("victim")).unwrap(), "intact");
         assert_eq!(std::fs::read_to_string(sandbox.path().join("file")).unwrap(), "evil");
+    }
+
+    /// Answers one request with `answer`, and goes.
+    async fn server(answer: &'static [u8]) -> String {
+        use tokio::io::AsyncReadExt;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = [0; 4096];
+            let _ = stream.read(&mut head).await.unwrap();
+            stream.write_all(answer).await.unwrap();
+        });
+        format!("http://user:secret@{address}/dir/file.txt?signature=secret")
+    }
+
+    #[tokio::test]
+    async fn files_come_by_http_whole_or_not_at_all() {
+        let sandbox = tempfile::tempdir().unwrap();
+        let good = server(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello").await;
+        fetch_into(sandbox.path(), artifact(&good)).await.unwrap();
+        assert_eq!(std::fs::read_to_string(sandbox.path().join("file.txt")).unwrap(), "hello");
+
+        let other = tempfile::tempdir().unwrap();
+        for (answer, cause) in [
+            (&b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"[..], "the server answered 404 Not Found"),
+            (&b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhello"[..], "end of file before message length reached"),
+        ] {
+            let error = fetch_into(other.path(), artifact(&server(answer).await)).await.unwrap_err();
+            assert!(error.contains(cause) && error.contains("/dir/file.txt'"), "{error}");
+            assert!(!error.contains("secret"), "{error}");
+            assert_eq!(std::fs::read_dir(other.path()).unwrap().count(), 0);
+        }
     }
 }

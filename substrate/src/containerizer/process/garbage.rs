@@ -71,10 +71,8 @@ struct Heap(VecDeque<(SystemTime, RunDir)>);
 
 impl Heap {
     fn found_below(runs: &Path) -> Self {
-        let mut found: Vec<(SystemTime, RunDir)> = stop::runs_below(runs)
-            .into_iter()
-            .filter_map(|run| Some((run.forgotten_since()?, run)))
-            .collect();
+        let mut found: Vec<(SystemTime, RunDir)> =
+            stop::runs_below(runs).into_iter().filter_map(|run| Some((run.forgotten_since()?, run))).collect();
         found.sort_by_key(|(since, _)| *since);
         Self(found.into())
     }
@@ -132,12 +130,7 @@ mod tests {
         let sandbox = sandbox::sandboxes(work_dir).join("framework").join("task").join(name);
         sandbox::create(&sandbox, None).unwrap();
         let run = RunDir::new(sandbox::runs(work_dir).join(name));
-        let spec = Spec {
-            sandbox,
-            run: Run::Shell("true".into()),
-            environment: Default::default(),
-            user: None,
-        };
+        let spec = Spec { sandbox, run: Run::Shell("true".into()), environment: Default::default(), user: None };
         run.create(&spec).unwrap();
         run
     }
@@ -152,9 +145,8 @@ mod tests {
             heap.add(run.clone()); // forgotten twice, noted once
         }
         heap.sweep(SystemTime::now(), 2);
-        let there = |run: &RunDir, name: &str| {
-            (run.exists(), dir.path().join("sandboxes/framework/task").join(name).exists())
-        };
+        let there =
+            |run: &RunDir, name: &str| (run.exists(), dir.path().join("sandboxes/framework/task").join(name).exists());
         assert_eq!(there(&runs[0], "a"), (false, false));
         assert_eq!(there(&runs[1], "b"), (true, true));
         let mut heap = Heap::found_below(&dir.path().join("runs")); // another life

@@ -18,7 +18,6 @@ mod watch;
 use std::{
     collections::BTreeMap,
     future::Future,
-    io,
     path::PathBuf,
     pin::Pin,
     process::Stdio,
@@ -31,7 +30,6 @@ use health::{
     probe::command::{CommandCheck, UserAndGroup},
 };
 use health_core::{Outcome, Protocol};
-use nix::sys::signal::Signal;
 use substrate_core::{
     agent::{ContainerEvent, Launch},
     protocol::{ContainerId, offer::AgentAddress},
@@ -40,13 +38,13 @@ use tokio::{process::Child, sync::Semaphore, task::spawn_blocking};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-pub use self::{launch::launch_main, supervise::supervise_main};
 use self::{
     garbage::Garbage,
     procfs::Identity,
     run_dir::{KillOrder, RunDir, Spec},
     user::Credentials,
 };
+pub use self::{launch::launch_main, supervise::supervise_main};
 use super::{Containerizer, News};
 
 /// So many supervisors are being started at once; others wait for their turn.
@@ -191,7 +189,12 @@ impl Inner {
 
     fn add(&self, launch: Launch) -> Arc<Container> {
         let container = Arc::new(Container {
-            sandbox: sandbox::sandbox(&self.config.work_dir, &launch.framework_id, &launch.task.id, &launch.container_id),
+            sandbox: sandbox::sandbox(
+                &self.config.work_dir,
+                &launch.framework_id,
+                &launch.task.id,
+                &launch.container_id,
+            ),
             run: self.run_dir(&launch.container_id),
             killed: CancellationToken::new(),
             order: Mutex::default(),
@@ -205,7 +208,13 @@ impl Inner {
     /// Runs `work` until it is done or this containerizer is detached.
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let detached = self.detached.clone();
-        tokio::spawn(async move { detached.run_until_cancelled_owned(work).await });
+        tokio::spawn(async move {
+            tokio::select! {
+                biased;
+                () = detached.cancelled() => {}
+                () = work => {}
+            }
+        });
     }
 
     async fn tell(&self, container: &Container, event: ContainerEvent) {
@@ -266,7 +275,7 @@ impl Inner {
         let _permit = self.starts.acquire().await.map_err(|error| error.to_string())?;
         let mut command = tokio::process::Command::new(&self.config.program);
         command.arg0("marathon").arg("supervise").arg(container.run.path()).env_clear().current_dir("/");
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let spawned = spawn_blocking(move || command.spawn()).await.map_err(|error| error.to_string())?;
         spawned.map_err(|error| format!("cannot start a supervisor ('{}'): {error}", self.config.program.display()))
     }
@@ -332,26 +341,12 @@ impl Container {
         if !self.run.exists() {
             return Err(interrupted());
         }
-        let nobody = Identity {
-            pid: 0,
-            start_time: 0,
-            boot_id: String::new(),
-        };
+        let nobody = Identity { pid: 0, start_time: 0, boot_id: String::new() };
         match self.run.claim(&nobody) {
             Ok(true) => return Err(interrupted()),
             Ok(false) => {}
             Err(error) => return Err(format!("cannot write to the run directory: {error}")),
         }
         watch::Doorbell::open(&self.run).map_err(|error| format!("cannot open the doorbell: {error}"))
-    }
-}
-
-impl RunDir {
-    /// Tells the supervisor to look at the files again.
-    fn nudge(&self) -> io::Result<()> {
-        if let Some(supervisor) = self.supervisor()? {
-            supervisor.signal(Signal::SIGUSR1);
-        }
-        Ok(())
     }
 }

@@ -25,11 +25,7 @@ impl Identity {
     /// Of a process that exists.
     pub(crate) fn of(pid: i32) -> io::Result<Self> {
         let stat = Stat::read(pid)?;
-        Ok(Self {
-            pid,
-            start_time: stat.start_time,
-            boot_id: boot_id(),
-        })
+        Ok(Self { pid, start_time: stat.start_time, boot_id: boot_id() })
     }
 
     /// Whether it still runs. A zombie does not.
@@ -65,7 +61,8 @@ pub(crate) struct Stat {
 impl Stat {
     pub(crate) fn read(pid: i32) -> io::Result<Self> {
         let text = fs::read(format!("/proc/{pid}/stat"))?;
-        Self::parse(&text).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unexpected form of /proc/<pid>/stat"))
+        Self::parse(&text)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unexpected form of /proc/<pid>/stat"))
     }
 
     /// The second field is the program's name in parentheses and may contain anything, so the rest starts at the last one.
@@ -186,12 +183,7 @@ mod tests {
     #[test]
     fn a_program_name_with_parentheses_and_spaces_does_not_confuse_the_reader() {
         let stat = b"42 (a) b (c)) S 7 42 40 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1 1";
-        let expected = Stat {
-            parent: 7,
-            session: 40,
-            start_time: 987_654,
-            is_dead: false,
-        };
+        let expected = Stat { parent: 7, session: 40, start_time: 987_654, is_dead: false };
         assert_eq!(Stat::parse(stat), Some(expected));
         for broken in [&b""[..], b"42 (a) S 7", b"42 a S 7 42 40", b"42 (a) \xff\xff"] {
             assert_eq!(Stat::parse(broken), None);
@@ -202,15 +194,9 @@ mod tests {
     fn this_process_is_alive_and_one_with_its_id_and_another_start_is_not() {
         let own = Identity::of(i32::try_from(std::process::id()).unwrap()).unwrap();
         assert!(own.is_alive());
-        let before = Identity {
-            start_time: own.start_time - 1,
-            ..own.clone()
-        };
+        let before = Identity { start_time: own.start_time - 1, ..own.clone() };
         assert!(!before.is_alive());
-        let earlier_boot = Identity {
-            boot_id: "another".into(),
-            ..own
-        };
+        let earlier_boot = Identity { boot_id: "another".into(), ..own };
         assert!(!earlier_boot.is_alive());
     }
 

@@ -52,10 +52,7 @@ pub(crate) struct KillOrder {
 impl KillOrder {
     pub(crate) fn after(grace: Duration) -> Self {
         let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
-        Self {
-            deadline_ms: now_ms().saturating_add(grace_ms),
-            grace_ms,
-        }
+        Self { deadline_ms: now_ms().saturating_add(grace_ms), grace_ms }
     }
 
     /// Whichever ends first.
@@ -137,11 +134,7 @@ impl RunDir {
         let exit = self.read("exit")?;
         let launch_error = self.read("launch-error")?;
         let started = self.read("started")?;
-        Ok(Report {
-            started,
-            launch_error,
-            exit,
-        })
+        Ok(Report { started, launch_error, exit })
     }
 
     pub(crate) fn write_started(&self, task: &Identity) -> io::Result<()> {
@@ -200,11 +193,7 @@ mod tests {
     use super::*;
 
     fn identity(pid: i32) -> Identity {
-        Identity {
-            pid,
-            start_time: 1,
-            boot_id: String::new(),
-        }
+        Identity { pid, start_time: 1, boot_id: String::new() }
     }
 
     #[test]
@@ -238,10 +227,7 @@ mod tests {
         assert_eq!(long.earlier(short), short);
         assert_eq!(short.earlier(long), short);
         assert!(short.time_left() <= Duration::from_secs(1));
-        let clock_moved_back = KillOrder {
-            deadline_ms: u64::MAX,
-            grace_ms: 3000,
-        };
+        let clock_moved_back = KillOrder { deadline_ms: u64::MAX, grace_ms: 3000 };
         assert_eq!(clock_moved_back.time_left(), Duration::from_secs(3));
     }
 

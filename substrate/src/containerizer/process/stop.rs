@@ -70,9 +70,7 @@ pub fn stop_all(work_dir: &Path, grace: Duration) -> Result<Stopped, StopError> 
     await_end(&supervisors, grace + SLACK);
     match failure {
         Some(failure) => Err(failure),
-        None => Ok(Stopped {
-            tasks: supervisors.len() + abandoned,
-        }),
+        None => Ok(Stopped { tasks: supervisors.len() + abandoned }),
     }
 }
 
@@ -104,11 +102,14 @@ fn kill_abandoned(run: &RunDir) -> usize {
     }
 }
 
-/// Gives a kill order to the supervisor of a run, or makes sure that it never gets one. The supervisor, if one is alive.
+/// Gives a kill order to the supervisor of a run, which is returned if it was alive. One that comes later finds the order.
 pub(super) fn order(run: &RunDir, order: KillOrder) -> io::Result<Option<Identity>> {
     run.write_kill(order)?;
-    run.nudge()?;
-    Ok(run.supervisor()?.filter(Identity::is_alive))
+    let supervisor = run.supervisor()?.filter(Identity::is_alive);
+    if let Some(supervisor) = &supervisor {
+        supervisor.signal(Signal::SIGUSR1);
+    }
+    Ok(supervisor)
 }
 
 /// Every run below a directory.

@@ -44,7 +44,7 @@ const WRITE_ATTEMPTS: u32 = 600;
 pub fn supervise_main(dir: &Path) -> i32 {
     close_inherited();
     let signals = block_signals();
-    let _ = setsid(); // fails if this is a session leader already, which is as good
+    let _ = setsid(); // fails for the leader of a session, which is as good
     let run = RunDir::new(dir.to_owned());
     let Ok(doorbell) = OpenOptions::new().read(true).write(true).open(run.doorbell()) else { return 2 };
     let mut supervisor = Supervisor { run, doorbell };
@@ -163,11 +163,7 @@ struct Tree {
 
 impl Tree {
     fn new(task: Pid) -> Self {
-        Self {
-            task,
-            exit: None,
-            is_empty: false,
-        }
+        Self { task, exit: None, is_empty: false }
     }
 
     /// Until everything is gone. `order` says until when the task may end by itself once it shall be killed.

@@ -30,7 +30,8 @@ impl Credentials {
             return Err(format!("cannot run as '{name}': the agent does not run as root"));
         }
         let text = CString::new(name).map_err(|_| "the user's name contains a zero byte".to_owned())?;
-        let groups = getgrouplist(&text, user.gid).map_err(|error| format!("cannot list the groups of '{name}': {error}"))?;
+        let groups =
+            getgrouplist(&text, user.gid).map_err(|error| format!("cannot list the groups of '{name}': {error}"))?;
         Ok(Some(Self {
             uid: user.uid.as_raw(),
             gid: user.gid.as_raw(),
