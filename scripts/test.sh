@@ -21,7 +21,7 @@ step "formatting" cargo fmt --all --check
 step "release build" cargo build --locked --release -p marathon
 export MARATHON_BIN=$PWD/target/release/marathon
 step "lints" cargo clippy --locked --workspace --all-targets -- -D warnings
-RUSTDOCFLAGS="-D warnings" step "documentation" cargo doc --locked --workspace --no-deps --document-private-items
+RUSTDOCFLAGS="-D warnings" step "documentation" cargo doc --locked --workspace --no-deps
 step "tests" cargo nextest run --locked --workspace --config-file tests/nextest.toml
 step "documentation tests" cargo test --locked --workspace --doc --quiet
 step "simulation of $seeds seeds" cargo run --locked --release -p simulation -- --seeds "$seeds"

@@ -41,7 +41,7 @@ impl ApiError {
     }
 
     /// Logs the cause and answers 503: the caller is not to blame.
-    pub fn unavailable(cause: &dyn std::error::Error, message: &str) -> Self {
+    pub fn unavailable(cause: &(dyn std::error::Error + 'static), message: &str) -> Self {
         tracing::error!(error = cause, "a request could not be answered");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
     }

@@ -17,11 +17,14 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::{Scheduler, error::ApiError, params::Params};
 use crate::{
     service::{Handle, Subscription},
-    store::EventRow,
+    store::{EventRow, StoreError},
 };
 
-/// An empty line goes out this often, so that dead peers are noticed on both sides.
-const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// An empty line goes out this often, so that dead peers are noticed, and that readers which drop a stream of less than one byte
+/// per second (libcurl's low speed limit, as load balancers set it) keep theirs.
+const KEEP_ALIVE: Duration = Duration::from_secs(1);
+/// A WebSocket is pinged this often.
+const PING: Duration = Duration::from_secs(10);
 /// Chunks that may wait for a slow reader. It loses nothing: what is not sent stays in the log, and is read from there later.
 const AHEAD: usize = 64;
 /// The header that browsers send when they reconnect.
@@ -43,7 +46,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
     ),
     responses(
         (status = 200, description = "Events, without end", body = Event, content_type = "text/event-stream"),
-        (status = 101, description = "The same over a WebSocket: one JSON object per message, with its position in `id`"),
+        (status = 101, description = "The same over a WebSocket: one JSON object per message, with its position in `seq`"),
         (status = 405, description = "The request accepts no event stream"),
         ApiError
     )
@@ -107,6 +110,8 @@ impl Wanted {
 struct Reader {
     subscription: Subscription,
     wanted: Wanted,
+    /// First and last event that the subscriber asked for and that are no longer kept.
+    lost: Option<(u64, u64)>,
     _attachment: Attachment,
 }
 
@@ -129,8 +134,9 @@ impl Reader {
         };
         // A position that the log has not reached was not ours: begin with what is new.
         let after = resume.filter(|position| *position <= own).unwrap_or(own);
+        let lost = if after < own { lost_after(scheduler, after).await? } else { None };
         let subscription = scheduler.events().subscribe(after);
-        Ok(Self { subscription, wanted, _attachment: attachment })
+        Ok(Self { subscription, wanted, lost, _attachment: attachment })
     }
 
     /// The next events that are wanted, possibly none of those that came.
@@ -143,6 +149,13 @@ impl Reader {
             }
         }
     }
+}
+
+/// Events after `after` that are no longer kept.
+async fn lost_after(scheduler: &Scheduler, after: u64) -> Result<Option<(u64, u64)>, ApiError> {
+    let unreadable = |error: StoreError| ApiError::unavailable(&error, "The event log cannot be read");
+    let oldest = scheduler.events().oldest().await.map_err(unreadable)?;
+    Ok(oldest.filter(|oldest| after + 1 < *oldest).map(|oldest| (after + 1, oldest - 1)))
 }
 
 /// Tells that a subscriber left, when it is dropped.
@@ -165,6 +178,13 @@ impl Drop for Attachment {
 fn over_http(mut reader: Reader) -> impl futures::Stream<Item = Result<Bytes, actix_web::Error>> {
     let (chunks, receiver) = mpsc::channel::<Bytes>(AHEAD);
     actix_web::rt::spawn(async move {
+        if let Some((first, last)) = reader.lost {
+            // A comment: clients that know nothing of it pass it over.
+            let notice = format!(": events {first} to {last} are no longer kept\r\n\r\n");
+            if chunks.send(notice.into()).await.is_err() {
+                return;
+            }
+        }
         loop {
             let rows = tokio::select! {
                 rows = reader.next() => rows,
@@ -201,7 +221,7 @@ async fn over_web_socket(mut reader: Reader, mut session: actix_ws::Session, mut
                     }
                 }
             }
-            () = tokio::time::sleep(KEEP_ALIVE) => if session.ping(b"").await.is_err() { return },
+            () = tokio::time::sleep(PING) => if session.ping(b"").await.is_err() { return },
             message = messages.next() => match message {
                 Some(Ok(Message::Ping(bytes))) => if session.pong(&bytes).await.is_err() { return },
                 Some(Ok(Message::Close(_)) | Err(_)) | None => break,
@@ -214,6 +234,6 @@ async fn over_web_socket(mut reader: Reader, mut session: actix_ws::Session, mut
 }
 
 fn message(row: &EventRow) -> String {
-    // The body is an object with members: put the position in front of them.
-    format!("{{\"id\":{},{}", row.seq, row.body.strip_prefix('{').unwrap_or(&row.body))
+    // The body is an object with members: put the position in front of them. Not as `id`, which is a member of some events.
+    format!("{{\"seq\":{},{}", row.seq, row.body.strip_prefix('{').unwrap_or(&row.body))
 }

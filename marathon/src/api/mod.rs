@@ -16,7 +16,6 @@ mod server;
 mod slashes;
 mod tasks;
 
-pub use docs::document;
 pub use server::{BindError, Server, ServerConfig};
 
 use actix_web::web::Data;

@@ -84,7 +84,7 @@ impl Server {
             .shutdown_timeout(SHUTDOWN_SECONDS)
             .keep_alive(Duration::from_secs(30))
             .disable_signals()
-            .bind_auto_h2c(address)
+            .bind(address)
             .map_err(|source| BindError { address, source })?;
         let address = server.addrs().first().copied().unwrap_or(address);
         let server = server.run();

@@ -66,7 +66,10 @@ pub(super) async fn lead(service: &Service, inbox: &mut Inbox, stop: &Cancellati
             Ok(Ok(Done::Halted(message))) => Ok(Ended::Halted(message)),
             Ok(Ok(Done::Drained)) => Ok(Ended::Deposed),
             Ok(Err(error)) => Err(error),
-            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+            Err(failed) => match failed.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_cancelled) => Ok(Ended::Stopped),
+            },
         },
     };
     events.abort();
@@ -90,14 +93,17 @@ struct Stepping {
 impl Stepping {
     /// Steps until the inbox or the committer is gone.
     async fn run(&mut self, inbox: &mut mpsc::Receiver<Message>) {
-        // Nothing has happened yet, but the core may want to begin.
+        // Nothing has happened yet, but the core may want to begin, and readers want to see what was loaded.
         let mut out = Output::default();
         self.core.step(now(), Input::Wakeup, &mut out);
+        let mut is_first = true;
         let mut messages = Vec::with_capacity(AT_ONCE);
         loop {
-            if self.hand_over(std::mem::take(&mut out)).await.is_none() {
+            let is_news = is_first || !out.changes.is_empty() || !out.effects.is_empty();
+            if is_news && self.hand_over(std::mem::take(&mut out)).await.is_none() {
                 return;
             }
+            is_first = false;
             let wait = self.core.next_wakeup().map(|at| at.since(now()));
             tokio::select! {
                 count = inbox.recv_many(&mut messages, AT_ONCE) => if count == 0 { return },
@@ -125,9 +131,6 @@ impl Stepping {
 
     /// Gives a batch to the committer. `None`: the committer is gone.
     async fn hand_over(&mut self, out: Output) -> Option<()> {
-        if out.changes.is_empty() && out.effects.is_empty() {
-            return Some(());
-        }
         let (mut effects, mut replies) = (Vec::with_capacity(out.effects.len()), Vec::new());
         for effect in out.effects {
             match effect {

@@ -24,8 +24,6 @@ pub(super) enum Lease {
     },
     /// One process; the lock was taken when the store was opened.
     File { _lock: Flock<File> },
-    /// In memory: nobody else can see it.
-    Memory,
 }
 
 impl Lease {

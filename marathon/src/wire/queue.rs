@@ -5,7 +5,7 @@ use std::sync::Arc;
 use marathon_core::{
     id::PathId,
     instance::{Condition, Instance},
-    queue::{OfferStatistics, Reason, UnusedOffer},
+    queue::{OfferStatistics, Reason, SummaryRow, UnusedOffer},
     spec::App,
     state::State,
 };
@@ -53,23 +53,23 @@ fn queue_item(state: &State, app: &App, waiting: &[&Instance], now: Timestamp, w
 }
 
 fn summary(statistics: &OfferStatistics) -> wire::ProcessedOffersSummary {
-    let first_reason = |unused: &Arc<UnusedOffer>| unused.reasons.iter().min().copied();
-    let last = |reason: wire::RejectReason| {
-        let declined = |unused: &&Arc<UnusedOffer>| first_reason(unused).map(reject_reason) == Some(reason);
-        statistics.last_unused.values().filter(declined).count() as u64
-    };
-    let since_start = |reason: wire::RejectReason| {
-        let row = Reason::ALL.into_iter().position(|ours| reject_reason(ours) == reason);
-        row.map_or(0, |row| statistics.declined[row])
-    };
     wire::ProcessedOffersSummary {
         processed_offers_count: statistics.processed,
         unused_offers_count: statistics.unused,
         last_unused_offer_at: statistics.last_unused_at,
         last_used_offer_at: statistics.last_used_at,
-        reject_summary_last_offers: wire::RejectReason::funnel(statistics.last_unused.len() as u64, last),
-        reject_summary_launch_attempt: wire::RejectReason::funnel(statistics.processed, since_start),
+        reject_summary_last_offers: rows(&statistics.summary_last_offers()),
+        reject_summary_launch_attempt: rows(&statistics.summary_launch_attempt()),
     }
+}
+
+fn rows(rows: &[SummaryRow]) -> Vec<wire::RejectSummary> {
+    let row = |row: &SummaryRow| wire::RejectSummary {
+        reason: reject_reason(row.reason),
+        declined: row.declined,
+        processed: row.processed,
+    };
+    rows.iter().map(row).collect()
 }
 
 fn reject_reason(reason: Reason) -> wire::RejectReason {

@@ -12,7 +12,7 @@ pub struct Situation {
     pub target: u32,
     /// Ready instances of any version that are meant to run.
     pub healthy: u32,
-    /// Instances that are to be replaced.
+    /// Instances that are to be replaced, and those that replace some already.
     pub total: u32,
     /// Whether there may be one instance more than `maximum_over_capacity` allows when nothing could move otherwise. Not for specs
     /// whose instances own volumes.

@@ -1,6 +1,9 @@
 //! Deployments: from one group tree to another, by ordered steps that are applied level-triggered.
 
+pub mod blockers;
+pub mod limits;
 pub mod plan;
+pub mod reconcile;
 pub mod revert;
 
 use std::collections::{BTreeMap, BTreeSet};

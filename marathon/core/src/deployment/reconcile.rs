@@ -4,11 +4,7 @@
 //! instance or after a user's interference: there is no position that could be lost. Time does not appear either: what time alone
 //! changes (an unreachable instance is given up, a back-off ends) changes an instance, and then this is asked again.
 
-use std::{
-    cmp::Reverse,
-    collections::BTreeSet,
-    sync::{Arc, LazyLock},
-};
+use std::{cmp::Reverse, collections::BTreeSet, sync::Arc};
 
 use imbl::OrdMap;
 
@@ -62,9 +58,6 @@ pub struct Moves {
     pub met: bool,
 }
 
-/// Nobody was sentenced.
-pub static NOBODY: LazyLock<BTreeSet<InstanceId>> = LazyLock::new(BTreeSet::new);
-
 /// What to do for one run spec.
 ///
 /// Costs the number of versions that have instances; only where victims must be chosen, all instances are looked at.
@@ -89,17 +82,24 @@ fn count(app: &App, sentenced: &BTreeSet<InstanceId>, set: InstanceSet<'_>) -> M
     let sentenced: BTreeSet<InstanceId> = sentenced.iter().filter(|id| set.holds(id)).cloned().collect();
     let gone = held.saturating_sub(app.spec.instances).max(sentenced.len() as u32);
     let start = app.spec.instances.saturating_sub(held - gone);
-    let kill = if gone == 0 { Vec::new() } else { set.surplus(app, gone as usize, sentenced) };
+    let kill = if gone == 0 {
+        Vec::new()
+    } else {
+        let instances: Vec<&Instance> = set.instances.values().map(|instance| &**instance).collect();
+        victims::select(app, &instances, app.spec.instances as usize, &sentenced)
+    };
     let newest = set.census.of_version(app.version);
-    let met = start == 0 && kill.is_empty() && total.of(Standing::Ending) == 0 && newest.held() == newest.of(Standing::Ready);
+    let met =
+        start == 0 && kill.is_empty() && total.of(Standing::Ending) == 0 && newest.held() == newest.of(Standing::Ready);
     Moves { start, kill, met }
 }
 
 /// Marathon behaviour reference, "Rolling upgrade", without its position in a script:
 ///
 /// - What is not up (waiting, out of reach) of an earlier configuration goes at once: it holds nothing and must not come back.
-/// - Of those that are up, so many go as are ready beyond the minimum, those that are not ready first. (Marathon: as many as are
-///   beyond it at the start, then one for each new one that becomes ready. It comes to the same.)
+/// - Of those that are up, so many go as are ready beyond the minimum, or are too many together with the ready new ones, those that
+///   are not ready first; never so many of the ready ones that the minimum is lost. (Marathon: as many as are beyond it at the start,
+///   then one for each new one that becomes ready.)
 /// - Those that are not ready also go if new ones find no room otherwise. Marathon waits for ever there.
 /// - New ones start as far as there is room.
 fn replace(app: &App, set: InstanceSet<'_>) -> Moves {
@@ -112,8 +112,10 @@ fn replace(app: &App, set: InstanceSet<'_>) -> Moves {
     let old_not_ready = old.of(Starting) + old.of(Unready);
     let old_lost = old.of(Waiting) + old.of(Unreachable) + old.of(Inactive);
     // Of too many new ones those go first that are not ready.
-    let healthy = new.of(Ready).min(target) + old.of(Ready);
-    let limits = limits(&app.spec.upgrade, Situation { target, healthy, total: old_up, can_go_over: true });
+    let replaced = new.of(Ready).min(target);
+    let healthy = replaced + old.of(Ready);
+    let situation = Situation { target, healthy, total: replaced + old_up, can_go_over: true };
+    let limits = limits(&app.spec.upgrade, situation);
 
     let beyond_minimum = healthy.saturating_sub(limits.min_healthy);
     let mut kill_not_ready = limits.kill_now.min(old_not_ready);
@@ -142,42 +144,17 @@ impl InstanceSet<'_> {
 
     fn holds(self, id: &InstanceId) -> bool {
         self.instances.get(id).is_some_and(|instance| match self.census.standing(instance) {
-            Standing::Waiting | Standing::Starting | Standing::Unready | Standing::Ready | Standing::Unreachable => true,
+            Standing::Waiting | Standing::Starting | Standing::Unready | Standing::Ready | Standing::Unreachable => {
+                true
+            }
             Standing::Inactive | Standing::Ending => false,
         })
     }
 
-    fn of(self, wanted: &[Standing]) -> Vec<&Instance> {
-        self.instances
-            .values()
-            .filter(|instance| wanted.contains(&self.census.standing(instance)))
-            .map(|instance| &**instance)
-            .collect()
-    }
-
-    /// Who goes if `gone` must: the sentenced, then who has no task, then who is not ready, then the others; within the last two by
-    /// the app's rules. (Marathon looks at neither tasks nor health, and takes healthy instances while others still wait for an offer.)
-    fn surplus(self, app: &App, gone: usize, sentenced: BTreeSet<InstanceId>) -> Vec<InstanceId> {
-        let mut victims: Vec<InstanceId> = sentenced.iter().cloned().collect();
-        let mut waiting = self.of(&[Standing::Waiting]);
-        waiting.sort_by_key(|instance| Reverse((instance.scheduled_at, instance.id.clone())));
-        let waiting = waiting.into_iter().map(|instance| instance.id.clone()).filter(|id| !sentenced.contains(id));
-        victims.extend(waiting.take(gone.saturating_sub(victims.len())));
-        for group in [&[Standing::Unreachable, Standing::Starting, Standing::Unready][..], &[Standing::Ready]] {
-            let candidates: Vec<&Instance> =
-                self.of(group).into_iter().filter(|instance| !sentenced.contains(&instance.id)).collect();
-            let take = gone.saturating_sub(victims.len()).min(candidates.len());
-            if take > 0 {
-                let stay = (candidates.len() - take) as u32;
-                victims.extend(victims::select(app, &candidates, stay, &NOBODY));
-            }
-        }
-        victims
-    }
-
     /// Of too many instances of the new configuration: the least advanced, among equals the youngest.
     fn new_ones_too_many(self, app: &App, surplus: usize) -> Vec<InstanceId> {
-        let standings = [Standing::Waiting, Standing::Unreachable, Standing::Starting, Standing::Unready, Standing::Ready];
+        let standings =
+            [Standing::Waiting, Standing::Unreachable, Standing::Starting, Standing::Unready, Standing::Ready];
         let mut held: Vec<_> = self
             .instances
             .values()

@@ -1,5 +1,7 @@
 //! Instances: slots of a run spec, what they should be and what they are.
 
+pub mod census;
+pub mod transitions;
 pub mod victims;
 
 use std::net::IpAddr;
@@ -121,12 +123,9 @@ impl Condition {
     /// Provisioned to Killing, and Unreachable: holds resources, as far as we know.
     pub fn is_active(self) -> bool {
         match self {
-            Self::Provisioned
-            | Self::Staging
-            | Self::Starting
-            | Self::Running
-            | Self::Killing
-            | Self::Unreachable => true,
+            Self::Provisioned | Self::Staging | Self::Starting | Self::Running | Self::Killing | Self::Unreachable => {
+                true
+            }
             Self::Scheduled
             | Self::Finished
             | Self::Killed
@@ -142,7 +141,9 @@ impl Condition {
     /// Its task ended for good.
     pub fn is_terminal(self) -> bool {
         match self {
-            Self::Finished | Self::Killed | Self::Failed | Self::Error | Self::Gone | Self::Dropped | Self::Unknown => true,
+            Self::Finished | Self::Killed | Self::Failed | Self::Error | Self::Gone | Self::Dropped | Self::Unknown => {
+                true
+            }
             Self::Scheduled
             | Self::Provisioned
             | Self::Staging

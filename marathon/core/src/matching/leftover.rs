@@ -71,13 +71,7 @@ impl Leftover {
         }
         // Port 0 means "any" to everybody who binds it.
         let ports = ports.intersect(&[(1, u64::from(u16::MAX))].into_iter().collect());
-        Self {
-            parts,
-            totals,
-            ports,
-            taken: Vec::new(),
-            gpus: offer.resources.scalar("gpus") > Scalar::ZERO,
-        }
+        Self { parts, totals, ports, taken: Vec::new(), gpus: offer.resources.scalar("gpus") > Scalar::ZERO }
     }
 
     /// Whether the offer held nothing for its role from the beginning.

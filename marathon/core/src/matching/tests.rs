@@ -195,30 +195,17 @@ fn two_offers_of_one_agent_never_give_the_same_port() {
 }
 
 #[test]
-#[allow(clippy::disallowed_methods)]
-fn zz_timing() {
-    for (count, offers_count, cons) in [(1000u128, 3usize, false), (200, 1000, false), (1000, 1000, true)] {
-        let app = app_of("/a", |spec| {
-            spec.ports = vec![port(0)];
-            spec.instances = count as u32;
-            if cons { spec.constraints = vec![Constraint { field: "hostname".into(), operator: Operator::GroupBy(None) }]; }
-        });
-        let wants = waiting("/a", count);
-        let offers = offers(offers_count, "cpus:1000;mem:900000;ports:[31000-42000]");
-        let limits = Limits { max_instances_per_offer: 10000, ..LIMITS };
-        let begin = std::time::Instant::now();
-        let round = placed(&[request(&app, &wants, &[])], &offers, &limits);
-        eprintln!("{count} x {offers_count}: {:?} {}", begin.elapsed(), round.placements.len());
-    }
-    let apps: Vec<App> = (0..200).map(|n| app_of(&format!("/a{n}"), |spec| spec.resources.cpus = Scalar::from_units(2000))).collect();
-    let wants: Vec<Instance> = (0..200).map(|n| instance(&format!("/a{n}"), n)).collect();
-    let requests: Vec<Request<'_>> = apps.iter().zip(&wants).map(|(app, instance)| request(app, std::slice::from_ref(instance), &[])).collect();
-    let offers = offers(1000, "cpus:1000;mem:900000;ports:[31000-42000]");
-    let begin = std::time::Instant::now();
-    let round = placed(&requests, &offers, &LIMITS);
-    eprintln!("200 apps x 1000 refused: {:?}", begin.elapsed());
-    let mut queue = crate::queue::Queue::default();
-    let begin = std::time::Instant::now();
-    for outcome in &round.outcomes { queue.record(outcome, at(1)); }
-    eprintln!("recorded: {:?}", begin.elapsed());
+fn a_group_that_another_version_opened_becomes_usable() {
+    let constrained = app_of("/a", |spec| {
+        spec.instances = 9;
+        spec.constraints = vec![Constraint { field: "hostname".into(), operator: Operator::GroupBy(Some(1)) }];
+    });
+    let free = app_of("/a", |spec| spec.resources.cpus = Scalar::ZERO);
+    let wants = waiting("/a", 5);
+    let requests = [request(&constrained, &wants[..3], &[]), request(&free, &wants[3..], &[])];
+    let offers = offers(3, "cpus:1;mem:900");
+    let rounds = (0..20).map(|seed| place(&requests, &offers, &LIMITS, &mut ChaCha8Rng::seed_from_u64(seed)));
+    let mut constrained_first = rounds.filter(|round| round.placements[0].request == 0).peekable();
+    assert!(constrained_first.peek().is_some());
+    assert!(constrained_first.all(|round| round.outcomes[0].launched == 3));
 }

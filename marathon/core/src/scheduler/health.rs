@@ -83,7 +83,9 @@ impl Scheduler {
 
     /// The agent's own check changed its mind.
     pub(super) fn agent_judged(&mut self, id: &InstanceId, healthy: bool, message: &str) {
-        let Some(app) = self.instance(id).and_then(|instance| self.version_of(&id.spec, instance.version)) else { return };
+        let Some(app) = self.instance(id).and_then(|instance| self.version_of(&id.spec, instance.version)) else {
+            return;
+        };
         let outcome = match (healthy, message) {
             (true, _) => Outcome::Healthy,
             (false, "") => Outcome::unhealthy("the command failed"),
@@ -101,7 +103,9 @@ impl Scheduler {
         let Some(instance) = self.instance(id).filter(|instance| is_watched(instance)) else { return };
         let Some(app) = self.version_of(&id.spec, instance.version) else { return };
         let mut next = Instance::clone(&instance);
-        let (Some(check), Some(record)) = (app.spec.health_checks.get(index), next.health.get_mut(index)) else { return };
+        let (Some(check), Some(record)) = (app.spec.health_checks.get(index), next.health.get_mut(index)) else {
+            return;
+        };
         let alive_before = record.alive().unwrap_or(false);
         let judgement = record.record(self.now, outcome, running_since(&instance, check), check);
         let alive = record.alive().unwrap_or(false);
@@ -165,7 +169,8 @@ impl Scheduler {
             if kept(self, version) {
                 continue;
             }
-            let checks = self.announced_checks.get_mut(spec).and_then(|versions| versions.remove(&version)).unwrap_or(0);
+            let checks =
+                self.announced_checks.get_mut(spec).and_then(|versions| versions.remove(&version)).unwrap_or(0);
             for _ in 0..checks {
                 self.emit(Event::HealthCheckRemoved { app: spec.clone() });
             }
@@ -224,7 +229,8 @@ fn schedules(app: &App, instance: &Instance, now: Timestamp) -> Vec<(usize, Sche
 
 /// A part of `interval` that differs from instance to instance.
 fn spread(instance: &Instance, interval: Duration) -> Duration {
-    let share = instance.id.uuid.as_bytes().iter().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(*byte)));
+    let share =
+        instance.id.uuid.as_bytes().iter().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(*byte)));
     interval.mul_f64(f64::from(share % 1000) / 1000.0)
 }
 

@@ -94,7 +94,7 @@ impl Scheduler {
         }
     }
 
-    /// Forgets an instance that is not meant to run and whose task ended, or cannot be reached.
+    /// Forgets an instance whose task ended, or cannot be reached, and that is not to go on.
     pub(super) fn forget_ended(&mut self, mut instance: Instance) {
         if matches!(instance.condition, Condition::Unreachable | Condition::UnreachableInactive) {
             // Nobody would tell otherwise: no further status comes.
@@ -155,21 +155,31 @@ impl Scheduler {
         self.timers.put(Timer::Unreachable(instance.id.clone()), at);
     }
 
-    /// The agent of an instance cannot be reached for longer than its spec accepts.
+    /// The agent of an instance cannot be reached for longer than its spec accepts: it is replaced, or forgotten if it was already.
     pub(super) fn out_of_reach_for_long(&mut self, id: &InstanceId) {
         let Some(instance) = self.instance(id) else { return };
-        let Some(app) = self.version_of(&id.spec, instance.version) else { return };
-        let Some((inactive_at, expunge_at)) = instance.given_up_at(app.spec.unreachable) else { return };
         let mut instance = Instance::clone(&instance);
-        if expunge_at <= self.now {
-            instance.condition = Condition::Killed;
-            self.announce(&instance);
-            self.drop_instance(id);
-        } else if inactive_at <= self.now && instance.condition == Condition::Unreachable {
-            instance.condition = Condition::UnreachableInactive;
-            instance.since = self.now;
-            self.announce(&instance);
-            self.put(instance);
+        match instance.condition {
+            Condition::Unreachable => {
+                instance.condition = Condition::UnreachableInactive;
+                instance.since = self.now;
+                self.announce(&instance);
+                self.put(instance);
+            }
+            Condition::UnreachableInactive => self.forget_ended(instance),
+            Condition::Scheduled
+            | Condition::Provisioned
+            | Condition::Staging
+            | Condition::Starting
+            | Condition::Running
+            | Condition::Killing
+            | Condition::Finished
+            | Condition::Killed
+            | Condition::Failed
+            | Condition::Error
+            | Condition::Gone
+            | Condition::Dropped
+            | Condition::Unknown => {}
         }
     }
 

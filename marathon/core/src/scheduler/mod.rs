@@ -43,8 +43,8 @@ use crate::{
 pub use config::Config;
 pub use ids::Seeds;
 pub use io::{
-    Accepted, AppPut, Change, Command, Effect, Expect, GroupUpdate, Input, Origin, Output, Probe, ProbeTarget, Recovered,
-    Rejection, Ticket, TreeChange, Violation,
+    Accepted, AppPut, Change, Command, Effect, Expect, GroupUpdate, Input, Origin, Output, Probe, ProbeTarget,
+    Recovered, Rejection, Ticket, TreeChange, Violation,
 };
 
 use deployments::Work;
@@ -131,6 +131,7 @@ impl Scheduler {
         if now < self.now {
             self.timers.bring_forward(self.now.since(now));
             self.intake.clock_set_back(now);
+            self.forget_backoffs();
             self.probes_set_back(now);
         }
         self.now = now;

@@ -64,7 +64,8 @@ impl Scheduler {
             Hearing::News { condition_changed, health_told } => (condition_changed, health_told),
         };
         let given_up = app.as_ref().and_then(|app| next.given_up_at(app.spec.unreachable));
-        if next.condition == Condition::Unreachable && given_up.is_some_and(|(inactive_at, _)| inactive_at <= self.now) {
+        if next.condition == Condition::Unreachable && given_up.is_some_and(|(inactive_at, _)| inactive_at <= self.now)
+        {
             next.condition = Condition::UnreachableInactive;
         }
         self.tell_status(&next, status);
@@ -72,7 +73,9 @@ impl Scheduler {
             self.announce(&next);
             self.record_failure(&next, status);
             let blameless = task.kill_requested_at.is_some() || transitions::never_had_a_chance(task, status);
-            if let Some(app) = app.filter(|_| next.goal == Goal::Running && !(next.condition.is_terminal() && blameless)) {
+            if let Some(app) =
+                app.filter(|_| next.goal == Goal::Running && !(next.condition.is_terminal() && blameless))
+            {
                 self.state.queue.observe(&app, next.condition, self.now);
                 self.queue_touched(next.id.spec.clone(), false);
             }

@@ -1,6 +1,7 @@
 //! All that the scheduler knows, in persistent maps: cloning it costs a handful of reference counts, and two versions of it share
 //! what did not change. A clone is what every reader sees (the snapshot).
 
+pub mod invariants;
 mod root;
 
 use std::{collections::BTreeSet, sync::Arc};
@@ -91,10 +92,6 @@ pub struct TaskFailure {
 impl Default for Root {
     /// The tree before anything was asked for: only the root group.
     fn default() -> Self {
-        Self {
-            version: Timestamp::EPOCH,
-            groups: OrdMap::unit(PathId::root(), Arc::default()),
-            apps: OrdMap::new(),
-        }
+        Self { version: Timestamp::EPOCH, groups: OrdMap::unit(PathId::root(), Arc::default()), apps: OrdMap::new() }
     }
 }
