@@ -198,8 +198,8 @@ impl Feed {
 
 /// The task of an instance that should be found: running, and healthy as far as anybody checks.
 fn findable(instance: &Instance) -> Option<&instance::Task> {
-    let found = instance.condition == Condition::Running
-        && (instance.health.is_empty() || instance.health() == Some(true));
+    let found =
+        instance.condition == Condition::Running && (instance.health.is_empty() || instance.health() == Some(true));
     instance.task.as_ref().filter(|_| found)
 }
 

@@ -5,11 +5,17 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::support::{
+    api::Api,
     apps::{sleeper, task_id, with},
     cluster::Cluster,
     events::Subscriber,
     wait::until_true,
 };
+
+/// The only item of the queue; null while there is none.
+async fn queue_item(api: &Api) -> Value {
+    api.get("/v2/queue").await.expect(200).json().pointer("/queue/0").cloned().unwrap_or_default()
+}
 
 /// No agent has that much.
 fn impossible() -> Value {
@@ -91,7 +97,7 @@ async fn what_cannot_be_launched_says_why_in_the_queue() {
     let deployment = api.post("/v2/apps", &with(sleeper("/big", 2), impossible())).await.expect(201).deployment();
     let mut item = Value::Null;
     until_true("the queue tells of insufficient memory", async || {
-        item = api.get("/v2/queue").await.expect(200).json()["queue"][0].take();
+        item = queue_item(api).await;
         let rows = item["processedOffersSummary"]["rejectSummaryLastOffers"].as_array().cloned().unwrap_or_default();
         rows.iter().any(|row| row["reason"] == "InsufficientMemory" && row["declined"].as_u64() > Some(0))
     })
@@ -118,7 +124,7 @@ async fn an_app_that_keeps_failing_is_launched_less_and_less_often_and_says_so()
     let failing = with(sleeper("/failing", 1), json!({"cmd": "echo oh no; exit 3", "backoffSeconds": 30}));
     api.post("/v2/apps", &failing).await.expect(201);
     until_true("the queue tells of a delay", async || {
-        let item = api.get("/v2/queue").await.expect(200).json()["queue"][0].take();
+        let item = queue_item(api).await;
         item["delay"]["timeLeftSeconds"].as_u64() > Some(0) && item["delay"]["overdue"] == false
     })
     .await;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{
     apps::{endpoint, incarnation_of, instance_of, sleeper, task_id, with},
     cluster::Cluster,
-    events::Subscriber,
+    events::{Event, Subscriber},
     processes,
     wait::until_true,
 };
@@ -67,18 +67,10 @@ async fn a_spoilt_instance_is_replaced(app: Value, spoiler: &str) {
 
     let (victim, other) = (task_id(&tasks[0]), task_id(&tasks[1]));
     std::fs::write(sandbox(&cluster, &victim).join(spoiler), "").unwrap();
-    let told = subscriber
-        .find("the kill of the unhealthy instance", |event| event.kind == "unhealthy_instance_kill_event")
-        .await;
-    assert_eq!(told.text("taskId"), victim);
-    assert_eq!(told.text("instanceId"), instance_of(&victim));
-    assert_eq!(told.text("appId"), id);
-    let is_of_victim = |event: &crate::support::events::Event| event.data["taskId"] == instance_of(&victim);
-    assert!(subscriber.heard().iter().any(|event| event.kind == "failed_health_check_event" && is_of_victim(event)));
-    let changed = |event: &crate::support::events::Event| {
-        event.kind == "health_status_changed_event" && event.data["instanceId"] == instance_of(&victim)
-    };
-    assert!(subscriber.heard().iter().any(|event| changed(event) && event.data["alive"] == false));
+    match app["healthChecks"][0]["protocol"].as_str() {
+        Some("COMMAND") => the_agent_kills(&subscriber, &victim).await,
+        _ => the_scheduler_kills(&subscriber, &id, &victim).await,
+    }
 
     until_true("the replacement is healthy", async || {
         let shown = api.app(&id).await;
@@ -96,6 +88,41 @@ async fn a_spoilt_instance_is_replaced(app: Value, spoiler: &str) {
     let counts = &shown["tasksStats"]["totalSummary"]["stats"]["counts"];
     assert_eq!(*counts, json!({"staged": 0, "running": 2, "healthy": 2, "unhealthy": 0}), "{shown}");
     assert!(processes::by_task(cluster.home()).contains_key(&other), "the healthy one was touched");
+}
+
+/// Checks over the network are the scheduler's own.
+async fn the_scheduler_kills(subscriber: &Subscriber, app: &str, victim: &str) {
+    let told = subscriber
+        .find("the kill of the unhealthy instance", |event| event.kind == "unhealthy_instance_kill_event")
+        .await;
+    assert_eq!(told.text("taskId"), victim);
+    assert_eq!(told.text("instanceId"), instance_of(victim));
+    assert_eq!(told.text("appId"), app);
+    let is_of_victim = |event: &Event| event.data["taskId"] == instance_of(victim);
+    assert!(subscriber.heard().iter().any(|event| event.kind == "failed_health_check_event" && is_of_victim(event)));
+    let changed =
+        |event: &Event| event.kind == "health_status_changed_event" && event.data["instanceId"] == instance_of(victim);
+    assert!(subscriber.heard().iter().any(|event| changed(event) && event.data["alive"] == false));
+}
+
+/// Commands are run by the agent beside the task; it also kills.
+async fn the_agent_kills(subscriber: &Subscriber, victim: &str) {
+    let of_victim = |event: &Event| event.kind == "status_update_event" && event.data["taskId"] == victim;
+    let killed = subscriber
+        .find("the end of the unhealthy task", |event| {
+            of_victim(event)
+                && event.data["taskStatus"] != "TASK_RUNNING"
+                && event.data["taskStatus"] != "TASK_STARTING"
+                && event.data["taskStatus"] != "TASK_KILLING"
+        })
+        .await;
+    assert_eq!(killed.text("taskStatus"), "TASK_KILLED", "{killed:?}");
+    let unhealthy = |event: &Event| {
+        event.kind == "instance_health_changed_event"
+            && event.data["instanceId"] == instance_of(victim)
+            && event.data["healthy"] == false
+    };
+    assert!(subscriber.heard().iter().any(unhealthy));
 }
 
 #[tokio::test(flavor = "multi_thread")]

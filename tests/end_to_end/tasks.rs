@@ -103,7 +103,7 @@ async fn constraints_place_by_attribute_and_wait_if_nothing_fits() {
         .await
         .expect(201);
     until_true("the queue tells of the constraint", async || {
-        let item = api.get("/v2/queue").await.json()["queue"][0].take();
+        let item = api.get("/v2/queue").await.json().pointer("/queue/0").cloned().unwrap_or_default();
         let rows = item["processedOffersSummary"]["rejectSummaryLastOffers"].as_array().cloned().unwrap_or_default();
         rows.iter().any(|row| row["reason"] == "UnfulfilledConstraint" && row["declined"] == 3)
     })

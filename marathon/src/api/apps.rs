@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use actix_web::{
     HttpRequest, HttpResponse, delete, get,
-    http::header,
+    http::{StatusCode, header},
     patch, post, put,
     web::{Bytes, Path},
 };
@@ -160,7 +160,10 @@ async fn patch_apps(scheduler: Scheduler, params: Params, body: Bytes) -> Result
 async fn update_many(scheduler: &Handle, body: &[u8], force: bool, create: bool) -> Result<HttpResponse, ApiError> {
     let updates = wire::parse_updates(body)?;
     let merge = |published: &Published| {
-        updates.iter().map(|(id, change)| merged(published, &id.parse()?, change, create)).collect::<Result<Vec<_>, ApiError>>()
+        updates
+            .iter()
+            .map(|(id, change)| merged(published, &id.parse()?, change, create))
+            .collect::<Result<Vec<_>, ApiError>>()
     };
     accepted(merge_and_deploy(scheduler, merge, force, None).await?)
 }
@@ -231,6 +234,10 @@ async fn get_app(scheduler: Scheduler, id: Path<String>, params: Params) -> Resu
     let embed = Embed::SINGLE.with(params.all("embed"), PREFIXES);
     let published = scheduler.view();
     let now = clock::now();
+    if id.ends_with("/restart") {
+        // A reserved word: not the end of an id, but an endpoint that knows other methods.
+        return Err(ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed"));
+    }
     if let Some(group) = wildcard(&id) {
         let apps = apps_below(&published.state, group)?;
         let apps = apps.into_iter().map(|app| describe(&published.state, app, embed, now)).collect();

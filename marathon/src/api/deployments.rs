@@ -92,7 +92,8 @@ async fn cancel_deployment(scheduler: Scheduler, id: Path<String>, params: Param
     let force = params.flag("force", false);
     match scheduler.ask(Command::CancelDeployment { id, force }).await? {
         Accepted::Done => Ok(HttpResponse::Accepted().finish()),
-        other @ (Accepted::Deployment { .. } | Accepted::Steps(_) | Accepted::Killed(_) | Accepted::Attached { .. }) => {
+        other
+        @ (Accepted::Deployment { .. } | Accepted::Steps(_) | Accepted::Killed(_) | Accepted::Attached { .. }) => {
             accepted(result_of(other)?)
         }
     }

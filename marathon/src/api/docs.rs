@@ -1,10 +1,7 @@
 //! The OpenAPI document, made from the routes, and a page to browse it.
 
 use actix_web::App;
-use marathon_openapi::{
-    error::ErrorBody,
-    event::Event,
-};
+use marathon_openapi::{error::ErrorBody, event::Event};
 use utoipa::{PartialSchema, ToSchema, openapi::InfoBuilder};
 use utoipa_actix_web::AppExt;
 
@@ -31,7 +28,6 @@ pub fn document() -> utoipa::openapi::OpenApi {
     document
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,6 +42,9 @@ mod tests {
             std::fs::write(COMMITTED, &made).unwrap();
         }
         let committed = std::fs::read_to_string(COMMITTED).unwrap_or_default();
-        assert!(committed == made, "openapi/openapi.json is stale: run UPDATE_OPENAPI=1 cargo test -p marathon document");
+        assert!(
+            committed == made,
+            "openapi/openapi.json is stale: run UPDATE_OPENAPI=1 cargo test -p marathon document"
+        );
     }
 }

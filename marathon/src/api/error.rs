@@ -7,7 +7,7 @@ use marathon_core::{id::InvalidPath, scheduler::Rejection};
 use marathon_openapi::error::{DeploymentRef, ErrorBody, ErrorDetails, FieldErrors, Refusal, Violations};
 use utoipa::{
     IntoResponses,
-    openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder, Response},
+    openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder},
 };
 
 use crate::service::AskError;

@@ -5,13 +5,14 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use actix_web::{
     HttpRequest, HttpResponse, get,
     http::{StatusCode, header},
-    web::{Bytes, Payload},
+    web::{Bytes, Data, Payload},
 };
 use actix_ws::{CloseCode, CloseReason, Message};
 use futures::StreamExt;
 use marathon_core::scheduler::{Accepted, Command};
 use marathon_openapi::event::Event;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{Scheduler, error::ApiError, params::Params};
@@ -54,6 +55,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 #[get("/v2/events")]
 async fn events(
     scheduler: Scheduler,
+    closing: Data<CancellationToken>,
     request: HttpRequest,
     params: Params,
     payload: Payload,
@@ -63,7 +65,7 @@ async fn events(
     if wants_web_socket(&request) {
         let (response, session, messages) = actix_ws::handle(&request, payload)?;
         let reader = Reader::attach(&scheduler, &request, wanted, resume).await?;
-        actix_web::rt::spawn(over_web_socket(reader, session, messages));
+        actix_web::rt::spawn(over_web_socket(reader, session, messages, closing));
         return Ok(response);
     }
     if !accepts_stream(&request) {
@@ -75,14 +77,14 @@ async fn events(
         .content_type("text/event-stream;charset=utf-8")
         // Tells the compressing middleware to leave the stream alone.
         .insert_header(header::ContentEncoding::Identity)
-        .streaming(over_http(reader)))
+        .streaming(over_http(reader, closing)))
 }
 
 fn accepts_stream(request: &HttpRequest) -> bool {
     let accepted = request.headers().get_all(header::ACCEPT).filter_map(|value| value.to_str().ok());
-    accepted.flat_map(|value| value.split(',')).any(|kind| {
-        kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"))
-    })
+    accepted
+        .flat_map(|value| value.split(','))
+        .any(|kind| kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream")))
 }
 
 fn wants_web_socket(request: &HttpRequest) -> bool {
@@ -175,7 +177,10 @@ impl Drop for Attachment {
 }
 
 /// Server-sent events, one chunk each. The reader runs beside, so that a client that went away is noticed when it is written to.
-fn over_http(mut reader: Reader) -> impl futures::Stream<Item = Result<Bytes, actix_web::Error>> {
+fn over_http(
+    mut reader: Reader,
+    closing: Data<CancellationToken>,
+) -> impl futures::Stream<Item = Result<Bytes, actix_web::Error>> {
     let (chunks, receiver) = mpsc::channel::<Bytes>(AHEAD);
     actix_web::rt::spawn(async move {
         if let Some((first, last)) = reader.lost {
@@ -190,6 +195,7 @@ fn over_http(mut reader: Reader) -> impl futures::Stream<Item = Result<Bytes, ac
                 rows = reader.next() => rows,
                 () = tokio::time::sleep(KEEP_ALIVE) => Some(Vec::new()),
                 () = chunks.closed() => return,
+                () = closing.cancelled() => return,
             };
             let Some(rows) = rows else { return };
             if rows.is_empty() && chunks.send(Bytes::from_static(b"\r\n")).await.is_err() {
@@ -210,9 +216,15 @@ fn frame(row: &EventRow) -> Bytes {
 }
 
 /// The same as text messages; the position is a member of the object.
-async fn over_web_socket(mut reader: Reader, mut session: actix_ws::Session, mut messages: actix_ws::MessageStream) {
+async fn over_web_socket(
+    mut reader: Reader,
+    mut session: actix_ws::Session,
+    mut messages: actix_ws::MessageStream,
+    closing: Data<CancellationToken>,
+) {
     loop {
         tokio::select! {
+            () = closing.cancelled() => break,
             rows = reader.next() => {
                 let Some(rows) = rows else { break };
                 for row in rows {

@@ -9,6 +9,7 @@ use actix_web::{
     web::{self, Data, PayloadConfig},
 };
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use utoipa_actix_web::AppExt;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
@@ -44,6 +45,8 @@ pub struct BindError {
 /// A server that answers.
 pub struct Server {
     address: SocketAddr,
+    /// Ends event streams, which would otherwise hold up the stop.
+    closing: CancellationToken,
     handle: ServerHandle,
     running: JoinHandle<std::io::Result<()>>,
 }
@@ -59,6 +62,8 @@ impl Server {
         let scheduler = Data::from(config.scheduler);
         let (about, http) = (Data::new(config.about), Data::new(config.http));
         let methods = Data::new(fallback::Methods::of(&document));
+        let closing = CancellationToken::new();
+        let streams = Data::new(closing.clone());
         let server = HttpServer::new(move || {
             let swagger = SwaggerUi::new("/api-console/{_:.*}")
                 .config(Config::new(["/openapi.json"]))
@@ -68,6 +73,7 @@ impl Server {
                 .app_data(about.clone())
                 .app_data(http.clone())
                 .app_data(methods.clone())
+                .app_data(streams.clone())
                 .app_data(PayloadConfig::new(MAX_BODY))
                 .into_utoipa_app()
                 .configure(routes)
@@ -89,7 +95,7 @@ impl Server {
         let address = server.addrs().first().copied().unwrap_or(address);
         let server = server.run();
         let handle = server.handle();
-        Ok(Self { address, handle, running: tokio::spawn(server) })
+        Ok(Self { address, closing, handle, running: tokio::spawn(server) })
     }
 
     /// Where it listens; the port is a real one even if 0 was asked for.
@@ -99,6 +105,7 @@ impl Server {
 
     /// Ends open streams and answers nothing more.
     pub async fn stop(self) {
+        self.closing.cancel();
         self.handle.stop(true).await;
         let _ = self.running.await;
     }

@@ -108,8 +108,13 @@ async fn app_tasks(scheduler: Scheduler, id: Path<String>) -> Result<HttpRespons
 )]
 #[delete("/v2/apps/{id:.*}/tasks")]
 async fn kill_app_tasks(scheduler: Scheduler, id: Path<String>, params: Params) -> Result<HttpResponse, ApiError> {
-    let id = known_app(&scheduler, &id)?;
+    let id = app_id(&id)?;
     let published = scheduler.view();
+    if !published.state.root.apps.contains_key(&id) {
+        // Scaling goes through the group tree, which has its own words for this.
+        let scaled = params.flag("scale", false).then(|| ApiError::not_found(format!("Path '{id}' does not exist")));
+        return Err(scaled.unwrap_or_else(|| Rejection::UnknownApp(id).into()));
+    }
     let host = params.first("host").filter(|host| *host != "*");
     let on_host = |instance: &&Arc<Instance>| {
         let task = instance.task.as_ref();

@@ -13,7 +13,7 @@ use super::{
     change::{ChangeFlags, change},
     http::{Client, Request, id_in, read_body},
     table::{list, or_dash, table},
-    task::{tasks_table, KillFlags},
+    task::{KillFlags, tasks_table},
 };
 
 /// What about apps.
@@ -146,7 +146,9 @@ pub async fn run(client: &Client, command: Command) -> Result<(), ClientError> {
         Command::Restart { id, flags } => {
             change(client, Request::new(Method::POST, &["v2", "apps", &id, "restart"]), &flags).await
         }
-        Command::Delete { id, flags } => change(client, Request::new(Method::DELETE, &["v2", "apps", &id]), &flags).await,
+        Command::Delete { id, flags } => {
+            change(client, Request::new(Method::DELETE, &["v2", "apps", &id]), &flags).await
+        }
         Command::Versions { id } => {
             let path = ["v2", "apps", &id, "versions"];
             let lines = |list: &VersionList| list.versions.iter().map(|version| format!("{version}\n")).collect();
@@ -183,19 +185,22 @@ async fn put(client: &Client, file: &str, id: Option<String>, flags: &ChangeFlag
 
 fn apps_table(apps: &[AppInfo]) -> String {
     let heads = ["ID", "INSTANCES", "RUNNING", "HEALTHY", "CPUS", "MEM", "VERSION", "DEPLOYMENTS"];
-    table(heads, apps.iter().map(|info| {
-        let app = &info.app;
-        [
-            app.id.clone(),
-            app.instances.to_string(),
-            or_dash(info.tasks_running),
-            if app.health_checks.is_empty() { "-".to_owned() } else { or_dash(info.tasks_healthy) },
-            app.cpus.to_string(),
-            app.mem.to_string(),
-            or_dash(app.version),
-            list(info.deployments.iter().flatten().map(|deployment| &deployment.id)),
-        ]
-    }))
+    table(
+        heads,
+        apps.iter().map(|info| {
+            let app = &info.app;
+            [
+                app.id.clone(),
+                app.instances.to_string(),
+                or_dash(info.tasks_running),
+                if app.health_checks.is_empty() { "-".to_owned() } else { or_dash(info.tasks_healthy) },
+                app.cpus.to_string(),
+                app.mem.to_string(),
+                or_dash(app.version),
+                list(info.deployments.iter().flatten().map(|deployment| &deployment.id)),
+            ]
+        }),
+    )
 }
 
 /// The definition as JSON below what is true of it now.
@@ -233,7 +238,8 @@ mod tests {
 
     #[test]
     fn the_list_of_apps_shows_what_runs_and_what_is_under_way() {
-        let apps = [info(json!({ "tasksRunning": 2, "tasksHealthy": 1, "deployments": [{ "id": "d-1" }] })), info(json!({}))];
+        let apps =
+            [info(json!({ "tasksRunning": 2, "tasksHealthy": 1, "deployments": [{ "id": "d-1" }] })), info(json!({}))];
         let expected = "\
 ID         INSTANCES  RUNNING  HEALTHY  CPUS  MEM  VERSION                   DEPLOYMENTS
 /shop/web  3          2        -        0.5   64   2020-03-01T12:00:00.000Z  d-1
@@ -249,7 +255,10 @@ ID         INSTANCES  RUNNING  HEALTHY  CPUS  MEM  VERSION                   DEP
             "taskId": "t", "timestamp": "2020-03-01T12:00:01.000Z", "version": "2020-03-01T12:00:00.000Z"
         });
         let text = app_text(&info(json!({ "lastTaskFailure": failure })));
-        assert!(text.contains("last failure: 2020-03-01T12:00:01.000Z t on h: Command exited with status 1\n"), "{text}");
+        assert!(
+            text.contains("last failure: 2020-03-01T12:00:01.000Z t on h: Command exited with status 1\n"),
+            "{text}"
+        );
         assert!(text.contains("\"cmd\": \"run\""), "{text}");
     }
 }

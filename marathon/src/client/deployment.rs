@@ -58,14 +58,17 @@ fn deployments_table(deployments: &[DeploymentStepInfo]) -> String {
         format!("{:?} {target}", action.action)
     };
     let heads = ["ID", "STEP", "APPS", "NOW"];
-    table(heads, deployments.iter().map(|deployment| {
-        [
-            deployment.id.clone(),
-            format!("{}/{}", deployment.current_step, deployment.total_steps),
-            list(&deployment.affected_apps),
-            list(deployment.current_actions.iter().map(action)),
-        ]
-    }))
+    table(
+        heads,
+        deployments.iter().map(|deployment| {
+            [
+                deployment.id.clone(),
+                format!("{}/{}", deployment.current_step, deployment.total_steps),
+                list(&deployment.affected_apps),
+                list(deployment.current_actions.iter().map(action)),
+            ]
+        }),
+    )
 }
 
 #[cfg(test)]

@@ -81,9 +81,7 @@ mod tests {
 
     #[test]
     fn groups_are_listed_parents_first() {
-        let group = |id: &str, groups: serde_json::Value| {
-            json!({ "id": id, "apps": [], "pods": [], "groups": groups, "dependencies": ["/infra"] })
-        };
+        let group = |id: &str, groups: serde_json::Value| json!({ "id": id, "apps": [], "pods": [], "groups": groups, "dependencies": ["/infra"] });
         let body = group("/", json!([group("/shop", json!([group("/shop/eu", json!([]))])), group("/web", json!([]))]));
         let text = groups_table(&serde_json::from_value(body).unwrap());
         let ids: Vec<_> = text.lines().map(|line| line.split_whitespace().next().unwrap()).collect();

@@ -79,7 +79,13 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct Connection {
     /// Where the scheduler answers
-    #[arg(long, env = "MARATHON_URL", default_value = "http://127.0.0.1:8080", global = true, help_heading = "Connection")]
+    #[arg(
+        long,
+        env = "MARATHON_URL",
+        default_value = "http://127.0.0.1:8080",
+        global = true,
+        help_heading = "Connection"
+    )]
     url: reqwest::Url,
     /// Print the answer as JSON
     #[arg(long, global = true, help_heading = "Connection")]

@@ -39,18 +39,21 @@ pub async fn run(client: &Client, command: Command) -> Result<(), ClientError> {
 
 fn queue_table(items: &[QueueItem]) -> String {
     let heads = ["APP", "COUNT", "SINCE", "DELAY", "OFFERS", "UNUSED", "REASONS"];
-    table(heads, items.iter().map(|item| {
-        let summary = &item.processed_offers_summary;
-        [
-            item.app.id.clone(),
-            item.count.to_string(),
-            item.since.to_string(),
-            if item.delay.overdue { "-".to_owned() } else { format!("{}s", item.delay.time_left_seconds) },
-            summary.processed_offers_count.to_string(),
-            summary.unused_offers_count.to_string(),
-            reasons(item),
-        ]
-    }))
+    table(
+        heads,
+        items.iter().map(|item| {
+            let summary = &item.processed_offers_summary;
+            [
+                item.app.id.clone(),
+                item.count.to_string(),
+                item.since.to_string(),
+                if item.delay.overdue { "-".to_owned() } else { format!("{}s", item.delay.time_left_seconds) },
+                summary.processed_offers_count.to_string(),
+                summary.unused_offers_count.to_string(),
+                reasons(item),
+            ]
+        }),
+    )
 }
 
 /// Why the last offers were not taken, with how many.

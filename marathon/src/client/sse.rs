@@ -68,7 +68,8 @@ impl Parser {
 mod tests {
     use super::*;
 
-    const STREAM: &str = "\r\n: hello\r\nid: 7\r\nevent: a\r\ndata: {\"x\":\"é: y\"}\r\n\r\n\r\nevent: b\ndata: 1\ndata: 2\n\nid: 9\n";
+    const STREAM: &str =
+        "\r\n: hello\r\nid: 7\r\nevent: a\r\ndata: {\"x\":\"é: y\"}\r\n\r\n\r\nevent: b\ndata: 1\ndata: 2\n\nid: 9\n";
 
     #[test]
     fn events_are_the_same_however_the_stream_is_cut() {
@@ -78,8 +79,7 @@ mod tests {
         ];
         for size in [1, 2, 3, 10, STREAM.len()] {
             let mut parser = Parser::default();
-            let events: Vec<_> =
-                STREAM.as_bytes().chunks(size).flat_map(|piece| parser.push(piece).unwrap()).collect();
+            let events: Vec<_> = STREAM.as_bytes().chunks(size).flat_map(|piece| parser.push(piece).unwrap()).collect();
             assert_eq!(events, expected, "{size}");
         }
     }

@@ -45,11 +45,9 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_a_dash() {
-        assert_eq!((or_dash(None::<u8>), or_dash(Some(1)), list(Vec::<u8>::new()), list([1, 2])), (
-            "-".into(),
-            "1".into(),
-            "-".into(),
-            "1,2".into()
-        ));
+        assert_eq!(
+            (or_dash(None::<u8>), or_dash(Some(1)), list(Vec::<u8>::new()), list([1, 2])),
+            ("-".into(), "1".into(), "-".into(), "1,2".into())
+        );
     }
 }

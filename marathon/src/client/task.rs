@@ -135,25 +135,30 @@ fn print_part(text: &str) {
 /// Tasks for people.
 pub fn tasks_table(tasks: &[Task]) -> String {
     let heads = ["ID", "APP", "STATE", "HEALTH", "HOST", "PORTS", "STARTED"];
-    table(heads, tasks.iter().map(|task| {
-        let state = serde_json::to_value(task.state).ok();
-        [
-            task.id.clone(),
-            task.app_id.clone(),
-            or_dash(state.as_ref().and_then(|state| state.as_str())),
-            health(&task.health_check_results).to_owned(),
-            task.host.clone(),
-            list(&task.ports),
-            or_dash(task.started_at),
-        ]
-    }))
+    table(
+        heads,
+        tasks.iter().map(|task| {
+            let state = serde_json::to_value(task.state).ok();
+            [
+                task.id.clone(),
+                task.app_id.clone(),
+                or_dash(state.as_ref().and_then(|state| state.as_str())),
+                health(&task.health_check_results).to_owned(),
+                task.host.clone(),
+                list(&task.ports),
+                or_dash(task.started_at),
+            ]
+        }),
+    )
 }
 
 fn health(results: &[HealthCheckResult]) -> &'static str {
     match results {
         [] => "-",
         results if results.iter().all(|result| result.alive) => "healthy",
-        results if results.iter().all(|result| result.last_success.is_none() && result.last_failure.is_none()) => "unknown",
+        results if results.iter().all(|result| result.last_success.is_none() && result.last_failure.is_none()) => {
+            "unknown"
+        }
         _ => "unhealthy",
     }
 }
@@ -173,9 +178,7 @@ mod tests {
 
     #[test]
     fn tasks_are_shown_with_their_health() {
-        let result = |alive: bool, last: &str| {
-            json!({ "alive": alive, "consecutiveFailures": 0, last: "2020-03-01T12:00:04.000Z", "instanceId": "i" })
-        };
+        let result = |alive: bool, last: &str| json!({ "alive": alive, "consecutiveFailures": 0, last: "2020-03-01T12:00:04.000Z", "instanceId": "i" });
         let tasks = [
             task(json!([])),
             task(json!([result(true, "lastSuccess")])),

@@ -35,7 +35,8 @@ impl ControlPlane {
     ) -> anyhow::Result<Self> {
         let store = Arc::new(SqlStore::open(&config.store_url(data_dir)).await?);
         let master = MasterConfig { cluster, ..MasterConfig::new(master_address.to_string()) };
-        let master = substrate::master::serve(master).await.with_context(|| format!("--master-address {master_address}"))?;
+        let master =
+            substrate::master::serve(master).await.with_context(|| format!("--master-address {master_address}"))?;
         let service = Service {
             config: config.core.clone(),
             leader: config.leader(),

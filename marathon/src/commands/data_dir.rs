@@ -5,12 +5,19 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
 use nix::{
     errno::Errno,
     fcntl::{Flock, FlockArg},
 };
+
+/// How long to wait for a process that is just ending: one that was killed holds its lock until the system has cleaned up.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Between two attempts, and for the sockets of a process whose lock has just become free.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// A data directory that is ours until this is dropped or the process ends, however it ends.
 #[derive(Debug)]
@@ -69,20 +76,27 @@ impl DataDir {
         let path = given.canonicalize().map_err(unusable)?;
         let name = path.join("lock");
         let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).open(&name).map_err(unusable)?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(mut lock) => {
-                lock.set_len(0).map_err(unusable)?;
-                writeln!(*lock, "{}", std::process::id()).map_err(unusable)?;
-                Ok(Self { given: given.to_owned(), path, _lock: lock })
+        let mut file = options.read(true).write(true).create(true).truncate(false).open(&name).map_err(unusable)?;
+        let begun = Instant::now();
+        let mut lock = loop {
+            match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                Ok(lock) => break lock,
+                Err((unlocked, Errno::EWOULDBLOCK)) if begun.elapsed() < PATIENCE => {
+                    file = unlocked;
+                    sleep(PAUSE);
+                }
+                Err((_, Errno::EWOULDBLOCK)) => {
+                    return Err(DataDirError::InUse { path: given.to_owned(), holder: holder(&name) });
+                }
+                Err((_, errno)) => return Err(unusable(errno.into())),
             }
-            Err((_, Errno::EWOULDBLOCK)) => {
-                let text = fs::read_to_string(&name).unwrap_or_default();
-                let holder = text.trim().parse::<u32>().map_or_else(|_| "unknown".to_owned(), |pid| pid.to_string());
-                Err(DataDirError::InUse { path: given.to_owned(), holder })
-            }
-            Err((_, errno)) => Err(unusable(errno.into())),
+        };
+        if begun.elapsed() >= PAUSE {
+            sleep(PAUSE);
         }
+        lock.set_len(0).map_err(unusable)?;
+        writeln!(*lock, "{}", std::process::id()).map_err(unusable)?;
+        Ok(Self { given: given.to_owned(), path, _lock: lock })
     }
 
     /// Absolute.
@@ -106,10 +120,17 @@ impl DataDir {
     /// Work directories of all local agents that ever ran here.
     pub fn agents(&self) -> Vec<PathBuf> {
         let Ok(entries) = fs::read_dir(self.path.join("agents")) else { return Vec::new() };
-        let mut agents: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+        let mut agents: Vec<PathBuf> =
+            entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
         agents.sort();
         agents
     }
+}
+
+/// Who wrote its process id into a lock file.
+fn holder(lock: &Path) -> String {
+    let text = fs::read_to_string(lock).unwrap_or_default();
+    text.trim().parse::<u32>().map_or_else(|_| "unknown".to_owned(), |pid| pid.to_string())
 }
 
 #[cfg(test)]
@@ -127,6 +148,18 @@ mod tests {
         assert!(refusal.contains(&format!("is in use by process {}", std::process::id())), "{refusal}");
         drop(first);
         assert!(DataDir::existing(&path).is_ok());
+    }
+
+    #[test]
+    fn a_process_that_is_just_ending_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = DataDir::create(dir.path()).unwrap();
+        let ending = std::thread::spawn(move || {
+            sleep(2 * PAUSE);
+            drop(first);
+        });
+        assert!(DataDir::existing(dir.path()).is_ok());
+        ending.join().unwrap();
     }
 
     #[test]

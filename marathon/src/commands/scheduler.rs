@@ -27,7 +27,8 @@ pub async fn run(flags: SchedulerCommandFlags) -> anyhow::Result<()> {
     let data_dir = DataDir::create(&flags.data_dir)?;
     let config = config.clone().listening_on(reserve(config.http_address)?);
     let master = flags.own_master;
-    let mut control_plane = ControlPlane::start(&config, master.master_address, master.cluster, data_dir.path()).await?;
+    let mut control_plane =
+        ControlPlane::start(&config, master.master_address, master.cluster, data_dir.path()).await?;
     let mut front = Front::start(&config, None, control_plane.scheduler(), control_plane.master_address()).await?;
     let leads = control_plane.leads(LEADERSHIP).await;
     front.announce(control_plane.master_address());

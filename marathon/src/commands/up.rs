@@ -112,6 +112,8 @@ fn say_what_is_left(running: usize, data_dir: &Path) {
     match running {
         0 => say(format_args!("stopped; no tasks are running")),
         1 => say(format_args!("stopped; 1 task goes on running. To end it: marathon down --data-dir {data_dir}")),
-        _ => say(format_args!("stopped; {running} tasks go on running. To end them: marathon down --data-dir {data_dir}")),
+        _ => say(format_args!(
+            "stopped; {running} tasks go on running. To end them: marathon down --data-dir {data_dir}"
+        )),
     }
 }

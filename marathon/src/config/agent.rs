@@ -1,7 +1,7 @@
 //! Agents, checked.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
 };
 
@@ -182,9 +182,9 @@ fn master_urls(text: &str) -> Result<Vec<Url>, InvalidFlag> {
 /// How a process of this machine reaches a master that listens on `address`.
 fn local_url(address: SocketAddr) -> Url {
     let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => std::net::Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
     };
     let text = format!("http://{}", SocketAddr::new(ip, address.port()));
     Url::parse(&text).expect("a socket address is a host and a port")

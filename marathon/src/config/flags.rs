@@ -90,7 +90,13 @@ pub struct UpFlags {
     #[arg(long, env = "MARATHON_AGENTS", default_value_t = 3, value_parser = clap::value_parser!(u16).range(0..=200), help_heading = "Agents")]
     pub agents: u16,
     /// Port on which every local agent listens, each on its own address; 0: any
-    #[arg(long, alias = "agent-port-base", env = "MARATHON_AGENT_PORT", default_value_t = 5051, help_heading = "Agents")]
+    #[arg(
+        long,
+        alias = "agent-port-base",
+        env = "MARATHON_AGENT_PORT",
+        default_value_t = 5051,
+        help_heading = "Agents"
+    )]
     pub agent_port: u16,
     /// What every local agent offers, instead of what is found: `cpus:4;mem:2048`. Ports are shared out among the agents
     #[arg(long, env = "MESOS_RESOURCES", help_heading = "Agents")]
@@ -233,7 +239,7 @@ pub struct SchedulerFlags {
     #[arg(long, env = "MARATHON_HTTP_PORT")]
     pub http_port: Option<u16>,
     /// Where state is kept: sqlite:PATH (by default in the data directory) or postgres://USER@HOST/DATABASE
-    #[arg(long, env = "MARATHON_STORE", value_name = "URL")]
+    #[arg(long, env = "MARATHON_STORE", hide_env_values = true, value_name = "URL")]
     pub store: Option<String>,
     /// Name at the master and in DNS
     #[arg(long, env = "MARATHON_FRAMEWORK_NAME", default_value = "marathon")]
@@ -307,7 +313,9 @@ pub fn with_kebab_case_names(arguments: Vec<OsString>) -> Vec<OsString> {
     let mut only_values = false;
     let rename = |argument: OsString| {
         only_values |= argument == "--";
-        let Some(text) = argument.to_str().filter(|text| !only_values && text.starts_with("--")) else { return argument };
+        let Some(text) = argument.to_str().filter(|text| !only_values && text.starts_with("--")) else {
+            return argument;
+        };
         let (name, value) = text.split_at(text.find('=').unwrap_or(text.len()));
         format!("{}{value}", name.replace('_', "-")).into()
     };
@@ -323,10 +331,9 @@ mod tests {
     }
 
     fn up(line: &str) -> UpFlags {
-        match parse(&format!("marathon up {line}")).unwrap().command {
-            Command::Up(flags) => *flags,
-            other => panic!("{other:?}"),
-        }
+        let command = parse(&format!("marathon up {line}")).unwrap().command;
+        let Command::Up(flags) = command else { panic!("{command:?}") };
+        *flags
     }
 
     #[test]
@@ -368,12 +375,10 @@ mod tests {
             flags.dns.dns_address,
             flags.dns.dns_http_address,
         ];
-        assert_eq!(addresses.map(|address| address.to_string()), [
-            "127.0.0.1:8080",
-            "127.0.0.1:5050",
-            "127.0.0.1:8053",
-            "127.0.0.1:8123"
-        ]);
+        assert_eq!(
+            addresses.map(|address| address.to_string()),
+            ["127.0.0.1:8080", "127.0.0.1:5050", "127.0.0.1:8053", "127.0.0.1:8123"]
+        );
         assert_eq!((flags.agents, flags.agent_port), (3, 5051));
     }
 

@@ -27,7 +27,11 @@ impl SchedulerFlags {
     pub fn check(self) -> Result<SchedulerConfig, InvalidFlag> {
         let (first, last) = (self.local_port_min, self.local_port_max);
         if first == 0 || first > last {
-            return Err(InvalidFlag::new("local-port-min", first, format!("expected 1 to --local-port-max, which is {last}")));
+            return Err(InvalidFlag::new(
+                "local-port-min",
+                first,
+                format!("expected 1 to --local-port-max, which is {last}"),
+            ));
         }
         check_store(self.store.as_deref())?;
         if self.framework_name.trim().is_empty() {
@@ -156,10 +160,8 @@ mod tests {
     fn check(line: &str) -> Result<SchedulerConfig, InvalidFlag> {
         let arguments = format!("marathon scheduler {line}");
         let flags = Flags::try_parse_from(arguments.split_whitespace()).unwrap();
-        match flags.command {
-            Command::Scheduler(flags) => flags.scheduler.check(),
-            other => panic!("{other:?}"),
-        }
+        let Command::Scheduler(flags) = flags.command else { panic!("{:?}", flags.command) };
+        flags.scheduler.check()
     }
 
     #[test]

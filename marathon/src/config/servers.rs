@@ -49,7 +49,8 @@ pub struct DnsConfig {
 impl DnsServerFlags {
     /// Checks what was typed.
     pub fn check(self) -> Result<DnsConfig, InvalidFlag> {
-        let mut settings = Settings::for_domain(&self.domain).map_err(|error| InvalidFlag::new("domain", &self.domain, error))?;
+        let mut settings =
+            Settings::for_domain(&self.domain).map_err(|error| InvalidFlag::new("domain", &self.domain, error))?;
         if !self.dns_address.ip().is_unspecified() {
             settings.server_addresses = vec![self.dns_address.ip()];
         }

@@ -123,11 +123,7 @@ fn health(succeeded: bool) -> health_core::State {
 fn running_tasks_have_names_and_ports_and_so_have_their_agents() {
     let mut feed = feed();
     assert!(feed.follow(&state_with([running("/shop/web", 1), running("/shop/web", 2)])));
-    for line in [
-        "web.shop.marathon.mesos. 127.0.0.1",
-        "web.shop.marathon.mesos. 127.0.0.2",
-        "slave.mesos. 127.0.0.2",
-    ] {
+    for line in ["web.shop.marathon.mesos. 127.0.0.1", "web.shop.marathon.mesos. 127.0.0.2", "slave.mesos. 127.0.0.2"] {
         assert!(has(&feed, line), "{line} is not in {:#?}", lines(&feed));
     }
     let services: Vec<String> = lines(&feed).into_iter().filter(|line| line.starts_with("_http._web.shop._")).collect();
@@ -223,11 +219,7 @@ fn master_and_scheduler_have_names() {
         port: 5050,
         version: "1.11.0".into(),
     };
-    let mut state = State {
-        master: Some(master),
-        framework_id: Some(FrameworkId::new("m-0000")),
-        ..State::default()
-    };
+    let mut state = State { master: Some(master), framework_id: Some(FrameworkId::new("m-0000")), ..State::default() };
     assert!(feed.follow(&state));
     let named = lines(&feed);
     for line in ["leader.mesos. 10.0.0.9", "marathon.mesos. 127.0.0.1"] {

@@ -88,7 +88,9 @@ impl Committer {
     fn probe(&self, probe: Probe, target: ProbeTarget, timeout: std::time::Duration) {
         let (prober, inbox, generation) = (self.prober.clone(), self.inbox.clone(), self.generation);
         let target = match target {
-            ProbeTarget::Http { url, ignore_http_1xx } => health::Target::Http { url, timeout, ignore_1xx: ignore_http_1xx },
+            ProbeTarget::Http { url, ignore_http_1xx } => {
+                health::Target::Http { url, timeout, ignore_1xx: ignore_http_1xx }
+            }
             ProbeTarget::Tcp { host, port } => health::Target::Tcp { host, port, timeout },
         };
         tokio::spawn(async move {

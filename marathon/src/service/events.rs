@@ -69,7 +69,7 @@ impl EventLog {
     }
 
     /// Events after `after` if memory reaches back that far.
-    fn from_memory(&self, after: u64) -> Option<Vec<EventRow>> {
+    fn recent_after(&self, after: u64) -> Option<Vec<EventRow>> {
         let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         let first = recent.front()?.seq;
         if after + 1 < first {
@@ -94,7 +94,7 @@ impl Subscription {
         loop {
             let after = self.after;
             self.newest.wait_for(|newest| *newest > after).await.ok()?;
-            let rows = match self.log.from_memory(after) {
+            let rows = match self.log.recent_after(after) {
                 Some(rows) if !rows.is_empty() => rows,
                 _ => match self.log.store.events_after(after, AT_ONCE as u32).await {
                     Ok(rows) => rows,

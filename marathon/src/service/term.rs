@@ -57,7 +57,8 @@ pub(super) async fn lead(service: &Service, inbox: &mut Inbox, stop: &Cancellati
     };
     let mut committer = tokio::spawn(committer.run(received));
     let events = forward_driver_events(service, inbox, term);
-    let mut stepping = Stepping { core, batches, generation: term.0.unsigned_abs(), tickets: 0, waiting: BTreeMap::new() };
+    let mut stepping =
+        Stepping { core, batches, generation: term.0.unsigned_abs(), tickets: 0, waiting: BTreeMap::new() };
     let ended = tokio::select! {
         () = stop.cancelled() => Ok(Ended::Stopped),
         () = service.store.deposed() => Ok(Ended::Deposed),
@@ -87,7 +88,10 @@ struct Stepping {
     batches: mpsc::Sender<Batch>,
     generation: u64,
     tickets: u64,
-    waiting: BTreeMap<Ticket, oneshot::Sender<Result<marathon_core::scheduler::Accepted, marathon_core::scheduler::Rejection>>>,
+    waiting: BTreeMap<
+        Ticket,
+        oneshot::Sender<Result<marathon_core::scheduler::Accepted, marathon_core::scheduler::Rejection>>,
+    >,
 }
 
 impl Stepping {
@@ -149,8 +153,9 @@ impl Stepping {
 /// Brings what the master says into the inbox.
 fn forward_driver_events(service: &Service, inbox: &Inbox, term: Term) -> tokio::task::JoinHandle<()> {
     let (driver, sender, generation) = (service.driver.clone(), inbox.sender.clone(), term.0.unsigned_abs());
+    // Before the first call of this term, which the reset would otherwise undo.
+    driver.reset();
     tokio::spawn(async move {
-        driver.reset();
         loop {
             let input = match driver.next().await {
                 DriverEvent::Master(event) => Input::Master(event),

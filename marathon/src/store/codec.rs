@@ -15,7 +15,11 @@ pub(super) fn to_text<T: Serialize>(table: &'static str, key: &impl Display, val
 }
 
 /// The value of a row of `table`.
-pub(super) fn from_text<T: DeserializeOwned>(table: &'static str, key: &impl Display, text: &str) -> Result<T, StoreError> {
+pub(super) fn from_text<T: DeserializeOwned>(
+    table: &'static str,
+    key: &impl Display,
+    text: &str,
+) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|error| damaged(table, key, error))
 }
 

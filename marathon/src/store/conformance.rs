@@ -279,7 +279,11 @@ async fn forgotten_trees_go_and_what_later_ones_need_stays(database: Database) {
     let apps: Vec<_> = after.roots.iter().map(|(version, apps, _)| (version.as_millis(), apps.clone())).collect();
     assert_eq!(
         apps,
-        [(3, vec![(path("/a"), Some(at(2)))]), (4, vec![(path("/a"), Some(at(4)))]), (5, vec![(path("/d"), Some(at(5)))])]
+        [
+            (3, vec![(path("/a"), Some(at(2)))]),
+            (4, vec![(path("/a"), Some(at(4)))]),
+            (5, vec![(path("/d"), Some(at(5)))])
+        ]
     );
     let groups: Vec<_> = after.roots.iter().map(|(_, _, groups)| groups.len()).collect();
     assert_eq!(groups, [1, 1, 0], "the root group of the first tree, and the group that came back");
@@ -293,9 +297,8 @@ async fn thousands_of_rows_fit_one_commit(database: Database) {
     let events: Vec<EventRow> = (1..=2_500).map(event).collect();
     store.commit(term, &put, &events).await.unwrap();
     assert_eq!(store.load().await.unwrap().instances.len(), 2_500);
-    let drop: Vec<Change> = (0..2_499)
-        .map(|number| Change::DropInstance(instance("/a", number, Condition::Running).id.clone()))
-        .collect();
+    let drop: Vec<Change> =
+        (0..2_499).map(|number| Change::DropInstance(instance("/a", number, Condition::Running).id.clone())).collect();
     commit(&store, term, &drop).await;
     assert_eq!(store.load().await.unwrap().instances, [instance("/a", 2_499, Condition::Running)]);
 }

@@ -18,10 +18,7 @@ const POLL: Duration = Duration::from_secs(1);
 /// The right to lead, as far as it can be held.
 pub(super) enum Lease {
     /// A session lock lives exactly as long as this connection.
-    Postgres {
-        options: Box<PgConnectOptions>,
-        session: Mutex<Option<PgConnection>>,
-    },
+    Postgres { options: Box<PgConnectOptions>, session: Mutex<Option<PgConnection>> },
     /// One process; the lock was taken when the store was opened.
     File { _lock: Flock<File> },
 }

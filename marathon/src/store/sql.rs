@@ -170,7 +170,12 @@ async fn prepare(connection: &mut AnyConnection, is_sqlite: bool) -> Result<(), 
     Ok(())
 }
 
-async fn write(connection: &mut AnyConnection, term: Term, batch: &Batch, events: &[EventRow]) -> Result<(), StoreError> {
+async fn write(
+    connection: &mut AnyConnection,
+    term: Term,
+    batch: &Batch,
+    events: &[EventRow],
+) -> Result<(), StoreError> {
     let failed = |doing| move |source| StoreError::Query { doing, source };
     let mut transaction = connection.begin().await.map_err(failed("begin a transaction"))?;
     // Also takes the row's lock, so that a new term cannot begin between this look and the commit.

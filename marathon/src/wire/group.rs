@@ -38,13 +38,14 @@ pub struct Shown {
 }
 
 /// A group of `root` with what is in it; `describe` says what is shown of an app. `None`: there is no such group.
-pub fn info(root: &Root, id: &PathId, shown: Shown, describe: &dyn Fn(&Arc<App>) -> AppInfo) -> Option<wire::GroupInfo> {
+pub fn info(
+    root: &Root,
+    id: &PathId,
+    shown: Shown,
+    describe: &dyn Fn(&Arc<App>) -> AppInfo,
+) -> Option<wire::GroupInfo> {
     let group = root.groups.get(id)?;
-    let apps = if shown.apps {
-        root.child_apps(id).map(|(_, app)| describe(app)).collect()
-    } else {
-        Vec::new()
-    };
+    let apps = if shown.apps { root.child_apps(id).map(|(_, app)| describe(app)).collect() } else { Vec::new() };
     let groups = if shown.groups {
         root.child_groups(id).filter_map(|(child, _)| info(root, child, shown, describe)).collect()
     } else {

@@ -46,7 +46,8 @@ fn queue_item(state: &State, app: &App, waiting: &[&Instance], now: Timestamp, w
         },
         since: waiting.iter().map(|instance| instance.scheduled_at).min().unwrap_or(now),
         processed_offers_summary: summary(statistics),
-        last_unused_offers: with_offers.then(|| statistics.last_unused.values().map(|unused| unused_offer(unused)).collect()),
+        last_unused_offers: with_offers
+            .then(|| statistics.last_unused.values().map(|unused| unused_offer(unused)).collect()),
         app: app::definition(app),
         role: "*".into(),
     }
@@ -102,7 +103,13 @@ fn offer(offer: &Offer) -> wire::Offer {
             Quantity::Ranges(ranges) => (None, Some(number_ranges(ranges.intervals())), None),
             Quantity::Set(items) => (None, None, Some(items.into_iter().collect())),
         };
-        wire::OfferResource { name: kind.name.to_string(), role: kind.role.map_or_else(|| "*".to_owned(), |role| role.to_string()), scalar, ranges, set }
+        wire::OfferResource {
+            name: kind.name.to_string(),
+            role: kind.role.map_or_else(|| "*".to_owned(), |role| role.to_string()),
+            scalar,
+            ranges,
+            set,
+        }
     };
     wire::Offer {
         id: offer.id.to_string(),

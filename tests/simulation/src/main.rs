@@ -45,6 +45,7 @@ struct Total {
     failed: u64,
     steps: u64,
     simulated: Duration,
+    slowest: (Duration, u64),
     tally: BTreeMap<&'static str, u64>,
 }
 
@@ -98,6 +99,7 @@ impl Total {
         }
         self.steps += outcome.steps;
         self.simulated += outcome.simulated;
+        self.slowest = self.slowest.max((outcome.healed_after.unwrap_or_default(), outcome.seed));
         for (what, times) in &outcome.tally {
             *self.tally.entry(what).or_default() += times;
         }
@@ -125,6 +127,7 @@ fn report(total: &Total, elapsed: Duration) {
     for (what, times) in &total.tally {
         println!("{times:>9} × {what}");
     }
+    println!("longest from the last fault to all well: {} s (seed {})", total.slowest.0.as_secs(), total.slowest.1);
     let seeds = total.passed + total.failed;
     println!(
         "{} seeds passed, {} failed; {:.1} seeds/s, {:.1} simulated hours, {} steps",

@@ -82,18 +82,18 @@ impl Weather {
     pub fn forecast(dice: &mut Dice) -> Self {
         let mut odds = |low, high| if dice.one_in(3) { NEVER } else { dice.between(low, high) };
         let mut weather = Self {
-            commit_fails: odds(150, 2000),
-            commit_unheard: odds(150, 2000),
-            crash_in_effects: odds(100, 2000),
-            slow_commit: odds(20, 300),
-            message_lost: odds(150, 3000),
-            message_twice: odds(20, 1000),
-            message_late: odds(50, 1000),
-            agent_crash_in_step: odds(150, 3000),
+            commit_fails: odds(40, 600),
+            commit_unheard: odds(40, 600),
+            crash_in_effects: odds(60, 1000),
+            slow_commit: odds(10, 200),
+            message_lost: odds(50, 1000),
+            message_twice: odds(10, 300),
+            message_late: odds(15, 400),
+            agent_crash_in_step: odds(80, 1500),
             launch_fails: odds(20, 60),
             probe_unanswered: odds(40, 400),
             strokes: Vec::new(),
-            calm_millis: odds(4_000, 30_000).max(4_000),
+            calm_millis: odds(3_000, 30_000).max(3_000),
         };
         for stroke in STROKES {
             if dice.one_in(2) {

@@ -19,10 +19,7 @@ use marathon_core::{
 use marathon_time::Timestamp;
 use substrate_core::{protocol::task::Run, resources::Scalar};
 
-use crate::{
-    dice::Dice,
-    world::World,
-};
+use crate::{dice::Dice, world::World};
 
 /// Paths, and what each depends on.
 const POOL: [(&str, &[&str]); 8] = [
@@ -62,7 +59,7 @@ impl World {
         if let Some(command) = command {
             self.ask(command);
         }
-        let pause = if self.dice.one_in(3) { (100, 3_000) } else { (3_000, 25_000) };
+        let pause = if self.dice.one_in(3) { (50, 2_000) } else { (1_000, 15_000) };
         self.pause_users(pause.0, pause.1);
     }
 }

@@ -1,152 +1,95 @@
 /**
  * The shapes that the page reads from the API, under the names that the rest of the page uses.
  *
- * Everything else imports from here and from nowhere else, so that where the shapes come from is decided in one file.
+ * They are cut out of the generated schema: only members that the page reads, so that a member which the API renames or changes
+ * fails the type check here. Everything else imports from here and from nowhere else.
  */
+import type { components } from './schema';
+
+type Schemas = components['schemas'];
+
+/** Members `Needed` of `Shape`, and those of `Optional` that an older or terser answer may leave out. */
+type Cut<Shape, Needed extends keyof Shape, Optional extends keyof Shape = never> = Pick<Shape, Needed> &
+  Partial<Pick<Shape, Optional>>;
 
 /** ISO-8601 in UTC, such as `2026-03-04T05:06:07.089Z`. */
 export type Timestamp = string;
 
-export interface HealthCheckResult {
-  instanceId: string;
-  alive: boolean;
-  consecutiveFailures: number;
-  firstSuccess?: Timestamp;
-  lastSuccess?: Timestamp;
-  lastFailure?: Timestamp;
-  lastFailureCause?: string;
-}
+export type HealthCheckResult = Schemas['HealthCheckResult'];
 
-export interface Task {
-  id: string;
-  appId: string;
-  host: string;
-  slaveId?: string;
+export type Task = Cut<
+  Omit<Schemas['Task'], 'state'>,
+  'id' | 'appId' | 'host' | 'ports',
+  'slaveId' | 'stagedAt' | 'startedAt' | 'version' | 'ipAddresses' | 'healthCheckResults'
+> & {
+  /** One of `TaskState`, but a state that is not known here is shown as it is. */
   state: string;
-  stagedAt?: Timestamp;
-  startedAt?: Timestamp;
-  version?: Timestamp;
-  ports: number[];
-  ipAddresses?: { ipAddress: string; protocol: string }[];
-  healthCheckResults?: HealthCheckResult[];
-}
+};
 
-export interface TaskFailure {
-  appId: string;
-  host: string;
-  message: string;
-  state: string;
-  taskId: string;
-  timestamp: Timestamp;
-  version: Timestamp;
-  slaveId?: string;
-}
+export type TaskFailure = Omit<Schemas['TaskFailure'], 'state'> & { state: string };
 
-export interface App {
-  id: string;
-  cmd?: string;
-  args?: string[];
-  instances: number;
-  cpus: number;
-  mem: number;
-  disk?: number;
-  gpus?: number;
-  healthChecks?: unknown[];
-  labels?: Record<string, string>;
-  dependencies?: string[];
-  version: Timestamp;
-  versionInfo?: { lastScalingAt: Timestamp; lastConfigChangeAt: Timestamp };
-  tasksStaged?: number;
-  tasksRunning?: number;
-  tasksHealthy?: number;
-  tasksUnhealthy?: number;
-  deployments?: { id: string }[];
-  tasks?: Task[];
-  lastTaskFailure?: TaskFailure;
-}
+export type App = Cut<
+  Omit<Schemas['AppInfo'], 'tasks' | 'lastTaskFailure' | 'healthChecks' | 'version'>,
+  'id' | 'instances' | 'cpus' | 'mem',
+  | 'cmd'
+  | 'args'
+  | 'disk'
+  | 'gpus'
+  | 'labels'
+  | 'dependencies'
+  | 'versionInfo'
+  | 'tasksStaged'
+  | 'tasksRunning'
+  | 'tasksHealthy'
+  | 'tasksUnhealthy'
+  | 'deployments'
+> & { version: Timestamp; healthChecks?: unknown[]; tasks?: Task[]; lastTaskFailure?: TaskFailure };
 
-export interface Group {
-  id: string;
+export type Group = Cut<Omit<Schemas['GroupInfo'], 'apps' | 'groups'>, 'id', 'dependencies' | 'version'> & {
   apps: App[];
   groups: Group[];
-  dependencies?: string[];
-  version?: Timestamp;
-}
+};
 
-export interface DeploymentAction {
-  action: string;
-  app?: string;
-  pod?: string;
-}
+/** Names of actions are texts: one that is not known here is shown as it is. */
+export type DeploymentAction = Omit<Schemas['DeploymentAction'], 'action'> & { action: string };
 
 export interface DeploymentStep {
   actions: DeploymentAction[];
 }
 
-export interface Deployment {
-  id: string;
-  version: Timestamp;
-  affectedApps: string[];
-  affectedPods?: string[];
-  steps: DeploymentStep[];
-  currentActions: DeploymentAction[];
-  currentStep: number;
-  totalSteps: number;
-}
+export type Deployment = Cut<
+  Omit<Schemas['DeploymentStepInfo'], 'steps' | 'currentActions'>,
+  'id' | 'version' | 'affectedApps' | 'currentStep' | 'totalSteps',
+  'affectedPods'
+> & { steps: DeploymentStep[]; currentActions: DeploymentAction[] };
 
-export interface DeploymentResult {
-  version: Timestamp;
-  deploymentId: string;
-}
+export type DeploymentResult = Schemas['DeploymentResult'];
 
-export interface RejectReason {
-  reason: string;
-  declined: number;
-  processed: number;
-}
+export type RejectReason = Omit<Schemas['RejectSummary'], 'reason'> & { reason: string };
 
 export interface UnusedOffer {
-  offer: { id: string; hostname: string; agentId: string };
+  offer: Pick<Schemas['Offer'], 'id' | 'hostname' | 'agentId'>;
   reason: string[];
   timestamp: Timestamp;
 }
 
-export interface QueueItem {
+export type QueueItem = Cut<Omit<Schemas['QueueItem'], 'app'>, 'count' | 'delay', 'role' | 'since'> & {
   app?: App;
   pod?: { id: string };
-  count: number;
-  role?: string;
-  since?: Timestamp;
-  delay: { timeLeftSeconds: number; overdue: boolean };
-  processedOffersSummary?: {
-    processedOffersCount: number;
-    unusedOffersCount: number;
-    lastUnusedOfferAt?: Timestamp;
-    lastUsedOfferAt?: Timestamp;
-    rejectSummaryLastOffers?: RejectReason[];
-    rejectSummaryLaunchAttempt?: RejectReason[];
-  };
+  processedOffersSummary?: Cut<
+    Schemas['ProcessedOffersSummary'],
+    'processedOffersCount' | 'unusedOffersCount',
+    'lastUnusedOfferAt' | 'lastUsedOfferAt'
+  > & { rejectSummaryLastOffers?: RejectReason[]; rejectSummaryLaunchAttempt?: RejectReason[] };
   lastUnusedOffers?: UnusedOffer[];
-}
+};
 
-export interface Info {
-  name: string;
-  version: string;
-  elected?: boolean;
-  leader?: string | null;
-  frameworkId?: string | null;
-}
+export type Info = Cut<Schemas['Info'], 'name' | 'version', 'elected' | 'leader' | 'frameworkId'>;
 
-export interface ErrorDetail {
-  path: string;
-  errors: string[];
-}
+export type ErrorDetail = Schemas['FieldErrors'];
 
 /** One piece of a task's file; `offset` counts bytes from the file's start. */
-export interface FilePiece {
-  data: string;
-  offset: number;
-}
+export type FilePiece = Schemas['FilePart'];
 
 /** The files of a task's sandbox that can be followed. */
 export type LogFile = 'stdout' | 'stderr';

@@ -157,6 +157,11 @@ impl Census {
         self.versions.get(&version).map(|edition| edition.counts).unwrap_or_default()
     }
 
+    /// Versions that have instances, are not older than a configuration and yet have another one: it was given up for the earlier one.
+    pub fn given_up_for(&self, config: Timestamp) -> impl Iterator<Item = Timestamp> {
+        self.versions.range(config..).filter(move |(_, edition)| edition.config != config).map(|(version, _)| *version)
+    }
+
     /// The versions that have instances, oldest first.
     pub fn versions(&self) -> impl Iterator<Item = (Timestamp, &Counts)> {
         self.versions.iter().map(|(version, edition)| (*version, &edition.counts))

@@ -152,8 +152,11 @@ impl Scheduler {
     /// `add_health_check_event` for each check of a version that becomes active.
     pub(super) fn announce_checks(&mut self, app: &App) {
         let checks = &app.spec.health_checks;
+        if checks.is_empty() {
+            return;
+        }
         let announced = self.announced_checks.entry(app.spec.id.clone()).or_default();
-        if checks.is_empty() || announced.insert(app.version, checks.len()).is_some() {
+        if announced.insert(app.version, checks.len()).is_some() {
             return;
         }
         for check in checks {

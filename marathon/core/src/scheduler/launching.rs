@@ -1,6 +1,9 @@
 //! From offers to tasks. No offer is kept longer than the step that brought it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use imbl::OrdMap;
 use marathon_time::Timestamp;
@@ -60,7 +63,14 @@ impl Scheduler {
                 }
                 waiting.sort();
                 waiting.truncate(most);
-                candidates.push(Candidate { app, waiting, instances: instances.clone() });
+                let given_up =
+                    self.census.get(spec).map(|census| census.given_up_for(app.last_config_change_at).collect());
+                candidates.push(Candidate {
+                    app,
+                    waiting,
+                    instances: instances.clone(),
+                    given_up: given_up.unwrap_or_default(),
+                });
             }
         }
         candidates
@@ -145,12 +155,15 @@ struct Candidate {
     /// In launch order.
     waiting: Vec<(Timestamp, InstanceId)>,
     instances: OfSpec,
+    /// Versions whose instances do not count for constraints although they are newer: they are on their way out.
+    given_up: BTreeSet<Timestamp>,
 }
 
 impl Candidate {
     fn request(&self) -> Request<'_> {
         let waiting = self.waiting.iter().filter_map(|(_, id)| self.instances.get(id)).map(|instance| &**instance);
-        let placed = self.instances.values().filter(|instance| !instance.is_launchable()).map(|instance| &**instance);
+        let counts = |instance: &&Instance| !instance.is_launchable() && !self.given_up.contains(&instance.version);
+        let placed = self.instances.values().map(|instance| &**instance).filter(counts);
         Request { app: &self.app, waiting: waiting.collect(), placed: placed.collect() }
     }
 }

@@ -1,6 +1,6 @@
 //! Beginning again from what was stored. There is nothing to resume: every spec is compared with its target once.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use marathon_time::Timestamp;
 
@@ -8,13 +8,21 @@ use super::{Change, Config, Ids, Intake, Link, Output, Recovered, Scheduler, See
 use crate::{
     deployment::{ActionKind, Deployment},
     event::Event,
-    instance::{Condition, Instance},
+    instance::{Condition, Goal, Instance},
     state::{Root, State},
 };
 
+/// Shortest pause between two attempts of the same kind.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
+
 impl Scheduler {
     /// A scheduler that knows what was stored. It wants an [`super::Input::Wakeup`] at once.
-    pub fn new(config: Config, recovered: Recovered, seeds: Seeds, now: Timestamp) -> Self {
+    ///
+    /// Retries and comparisons more often than every 100 ms are made every 100 ms: nothing may be due again at the moment at which it was done.
+    pub fn new(mut config: Config, recovered: Recovered, seeds: Seeds, now: Timestamp) -> Self {
+        for interval in [&mut config.kill_retry_timeout, &mut config.reconciliation_interval] {
+            *interval = SHORTEST_INTERVAL.max(*interval);
+        }
         let mut scheduler = Self {
             config,
             state: State::default(),
@@ -113,6 +121,10 @@ impl Scheduler {
     /// instance once the master tells of it.
     fn recover_instance(&mut self, instance: Arc<Instance>) {
         let spec = &instance.id.spec;
+        if instance.goal != Goal::Running && !instance.has_live_task() {
+            self.touched.insert(instance.id.clone());
+            return;
+        }
         if self.state.versions.get(spec).is_some_and(|versions| versions.contains_key(&instance.version)) {
             return self.replace(instance);
         }

@@ -108,7 +108,7 @@ impl Scheduler {
         });
     }
 
-    /// Remembers how a task failed. Normal ends do not count.
+    /// Remembers how a task failed. Normal ends do not count, but the end of a task that its agent killed as unhealthy does.
     fn record_failure(&mut self, instance: &Instance, status: &TaskStatus) {
         match status.state {
             TaskState::TaskFailed
@@ -118,13 +118,22 @@ impl Scheduler {
             | TaskState::TaskGone
             | TaskState::TaskGoneByOperator
             | TaskState::TaskUnknown => self.put_failure(instance, status.state, bounded(&status.message)),
+            TaskState::TaskKilling | TaskState::TaskKilled => self.record_kill(instance, status),
             TaskState::TaskStaging
             | TaskState::TaskStarting
             | TaskState::TaskRunning
-            | TaskState::TaskKilling
             | TaskState::TaskFinished
-            | TaskState::TaskKilled
             | TaskState::TaskUnreachable => {}
+        }
+    }
+
+    /// The first word of the agent's kill has the cause; the last one only tells how the process ended.
+    fn record_kill(&mut self, instance: &Instance, status: &TaskStatus) {
+        let Some(task) = instance.task.as_ref().filter(|task| task.kill_requested_at.is_none()) else { return };
+        let is_known = self.state.failures.get(&instance.id.spec).is_some_and(|failure| failure.task == task.id);
+        if status.healthy == Some(false) && !is_known {
+            let message = format!("Task was killed since health check failed. Reason: {}", bounded(&status.message));
+            self.put_failure(instance, TaskState::TaskKilled, message);
         }
     }
 

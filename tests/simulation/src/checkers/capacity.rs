@@ -3,7 +3,8 @@
 //! **Floor.** A step of the scheduler may turn a ready instance's goal from running to anything else, or forget it, only if at least
 //! `⌈instances × minimumHealthCapacity⌉` ready ones are left. `instances` and the share are those of the definition in charge: the tree's,
 //! or, while a deployment has not come to the app yet, the smaller floor of that and the earlier tree's. Free of the rule are
-//! instances that a user named (kill, kill and scale) and apps that are not in the tree any more. Kills for bad health, time limits
+//! instances that a user named (kill, kill and scale), those whose own status or probe is what the step is about, and apps that are not
+//! in the tree any more. Kills for bad health, time limits
 //! and crashes do not turn goals.
 //!
 //! **Ceiling.** A step may create instances only if afterwards no more than `instances + ⌊instances × maximumOverCapacity⌋` exist,
@@ -15,14 +16,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use marathon_core::{
     deployment::ActionKind,
     id::{InstanceId, PathId},
-    instance::{Condition, Goal},
+    instance::{Condition, Goal, Instance},
     scheduler::Change,
     spec::App,
     state::State,
 };
 use substrate_core::protocol::TaskId;
 
-use super::{changed_instances, instance_of, instances_of, is_surely_ready};
+use super::{changed_instances, has_checks, instance_of, instances_of, is_surely_ready};
 use crate::{violation::Invariant, world::Truth};
 
 pub(super) fn check(
@@ -30,7 +31,7 @@ pub(super) fn check(
     before: &State,
     after: &State,
     changes: &[Change],
-    user: &BTreeSet<InstanceId>,
+    blameless: &BTreeSet<InstanceId>,
     found: &mut Vec<(Invariant, String)>,
 ) {
     let mut ended: BTreeMap<&PathId, Vec<&InstanceId>> = BTreeMap::new();
@@ -38,8 +39,8 @@ pub(super) fn check(
     for id in changed_instances(changes) {
         match (instance_of(before, id), instance_of(after, id)) {
             (Some(old), new) => {
-                let goes = new.is_none_or(|new| new.goal != Goal::Running);
-                if goes && is_surely_ready(truths, before, old) && !user.contains(id) && !is_sentenced(after, before, id) {
+                let goes = new.is_none_or(|new| new.goal != Goal::Running && seems_well(after, new));
+                if goes && is_surely_ready(truths, before, old) && !blameless.contains(id) && !is_sentenced(after, before, id) {
                     ended.entry(&id.spec).or_default().push(id);
                 }
             }
@@ -54,10 +55,12 @@ pub(super) fn check(
         let left = instances_of(after, spec).filter(|instance| is_surely_ready(truths, after, instance)).count();
         if (left as u64) < u64::from(floor) {
             let was = instances_of(before, spec).filter(|instance| is_surely_ready(truths, before, instance)).count();
+            let mode = if present_action(after, spec).0 { "restart" } else { "scale, or outside deployments" };
             let explanation = format!(
-                "{spec}: {} of {was} ready instances are ended by the scheduler itself, {left} are left, {floor} are to stay: {}",
-                ended.len(),
-                ended.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+                "{spec} ({mode}): {} of {was} ready instances are ended by the scheduler itself, {left} are left, {floor} are to stay; \
+                 before there were {}",
+                ended.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+                listed(truths, before, spec)
             );
             found.push((Invariant::Capacity, explanation));
         }
@@ -67,6 +70,23 @@ pub(super) fn check(
             found.push((Invariant::Capacity, explanation));
         }
     }
+}
+
+/// The instances of an app, in short.
+fn listed(truths: &BTreeMap<TaskId, Truth>, state: &State, spec: &PathId) -> String {
+    let one = |instance: &Instance| {
+        let checks = if has_checks(state, instance) { "checked" } else { "unchecked" };
+        let ready = if is_surely_ready(truths, state, instance) { ", ready" } else { "" };
+        let (uuid, goal, condition, health) = (instance.id.uuid, instance.goal, instance.condition, instance.health());
+        let version = instance.version.as_millis() % 10_000_000;
+        format!("{uuid} (v{version} {checks} {goal:?} {condition:?} {health:?}{ready})")
+    };
+    instances_of(state, spec).map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// Nothing bad was heard of it before it was decided to end it.
+fn seems_well(state: &State, instance: &Instance) -> bool {
+    instance.condition == Condition::Running && (!has_checks(state, instance) || instance.health() == Some(true))
 }
 
 /// Instances that a user wants gone by kill and scale.
@@ -103,7 +123,7 @@ fn too_many(state: &State, spec: &PathId) -> Option<String> {
     if floor(app) >= most {
         most += 1;
     }
-    let counts = |instance: &&marathon_core::instance::Instance| {
+    let counts = |instance: &&Instance| {
         instance.condition != Condition::UnreachableInactive && (restarting || instance.goal == Goal::Running)
     };
     let all = instances_of(state, spec).filter(counts).count();

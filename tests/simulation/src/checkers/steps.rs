@@ -1,11 +1,12 @@
 //! (3) A step is done when its targets are met, and the next begins only then.
 //!
-//! At every `deployment_step_success`: of what was stopped nothing is left; of what was scaled or restarted there are exactly as
-//! many instances as the tree says, those of the newest version (scale) or all, in the newest configuration (restart), really ready.
-//! A deployment is at step *n* only after *n* such events. No instance of the target version is created before the app's step,
+//! At every `deployment_step_success`, for each of its apps, at that moment or at an earlier one of the same step (as in Marathon, what
+//! was up once is taken for up until the step is done): of what was stopped nothing is left; of what was scaled or restarted there are
+//! exactly as many instances as the tree says, those of the newest version (scale) or all, in the newest configuration (restart),
+//! really ready. A deployment is at step *n* only after *n* such events. No instance of the target version is created before the app's step,
 //! and none of an app that waits for its `Start`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use marathon_core::{
     deployment::{ActionKind, Deployment},
@@ -23,9 +24,20 @@ use crate::{
     world::{Truth, World},
 };
 
+/// How far deployments are.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Progress {
+    /// Steps done, by the events of the present scheduler and what it found stored.
+    done: BTreeMap<DeploymentId, usize>,
+    /// Steps done, by the events that were stored.
+    pub stored: BTreeMap<DeploymentId, usize>,
+    /// Apps whose part in a step was done at some moment.
+    met: BTreeSet<(DeploymentId, usize, PathId)>,
+}
+
 pub(super) fn check(
     truths: &BTreeMap<TaskId, Truth>,
-    seen: &mut BTreeMap<DeploymentId, usize>,
+    progress: &mut Progress,
     before: &State,
     after: &State,
     changes: &[Change],
@@ -35,18 +47,23 @@ pub(super) fn check(
         match change {
             Change::Event(record) => {
                 let Event::DeploymentStepSuccess { plan, step } = &record.event else { continue };
-                *seen.entry(plan.id).or_default() += 1;
+                let done = progress.done.entry(plan.id).or_default();
+                let index = *done;
+                *done += 1;
                 if after.root.version != plan.version && changes.iter().any(|change| matches!(change, Change::PutRoot { .. })) {
                     continue; // a newer tree came in the same step
                 }
                 for action in &step.actions {
+                    if progress.met.contains(&(plan.id, index, action.app.clone())) {
+                        continue;
+                    }
                     if let Some(explanation) = unmet(truths, after, &action.app, action.kind) {
                         found.push((Invariant::Steps, format!("deployment {}: {explanation}", plan.id)));
                     }
                 }
             }
             Change::PutDeployment(deployment) => {
-                let done = seen.get(&deployment.plan.id).copied().unwrap_or(0);
+                let done = progress.done.get(&deployment.plan.id).copied().unwrap_or(0);
                 if done != deployment.step {
                     let (id, step) = (deployment.plan.id, deployment.step);
                     found.push((Invariant::Steps, format!("deployment {id} goes to step {step} after {done} were done")));
@@ -72,6 +89,13 @@ pub(super) fn check(
             | Change::PutFailure(_)
             | Change::DropFailure(_)
             | Change::DropEventsUpTo(_) => {}
+        }
+    }
+    for (id, deployment) in &after.deployments {
+        for action in deployment.plan.steps.get(deployment.step).into_iter().flat_map(|step| &step.actions) {
+            if unmet(truths, after, &action.app, action.kind).is_none() {
+                progress.met.insert((*id, deployment.step, action.app.clone()));
+            }
         }
     }
 }
@@ -122,6 +146,6 @@ fn unmet(truths: &BTreeMap<TaskId, Truth>, state: &State, spec: &PathId, kind: A
 impl World {
     /// A scheduler begins again: what was not stored has not happened.
     pub(super) fn forget_unstored_steps(&mut self) {
-        self.ledger.steps_seen = self.ledger.steps_done.clone();
+        self.ledger.progress.done = self.ledger.progress.stored.clone();
     }
 }

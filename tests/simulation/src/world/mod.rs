@@ -40,6 +40,8 @@ use crate::{
     workload::Workload,
 };
 
+/// So many things that are wrong are named in the end.
+const MOST_NAMED: usize = 8;
 /// When every run begins.
 const BEGIN: Timestamp = Timestamp::from_millis(1_750_000_000_000);
 /// So many things at one moment mean that a core spins.
@@ -75,6 +77,8 @@ pub struct Outcome {
     pub steps: u64,
     /// Simulated time.
     pub simulated: Duration,
+    /// From the last fault until all was as it should be.
+    pub healed_after: Option<Duration>,
     /// Of the whole trace.
     pub hash: u64,
     /// Its last lines, or all.
@@ -169,6 +173,7 @@ pub fn run(options: Options) -> Outcome {
         violation: world.violation,
         steps: world.steps,
         simulated: world.now.since(BEGIN),
+        healed_after: world.calm_since.zip(world.fine_since).map(|(calm, fine)| fine.since(calm)),
         hash: world.trace.hash(),
         trace: world.trace.lines(),
         tally: world.tally,
@@ -279,7 +284,9 @@ impl World {
             self.fine_since = None;
             if self.now.since(calm_since) > CONVERGENCE_BOUND {
                 let seconds = self.now.since(calm_since).as_secs();
-                self.violate(Invariant::Convergence, format!("{seconds} s after the last fault: {}", wrong.join("; ")));
+                let (all, mut wrong) = (wrong.len(), wrong);
+                wrong.truncate(MOST_NAMED);
+                self.violate(Invariant::Convergence, format!("{seconds} s after the last fault {all} things are wrong: {}", wrong.join("; ")));
                 return;
             }
         }

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use marathon_core::{
+    id::{InstanceId, TaskName},
     scheduler::{Change, Command, Config, Effect, Input, Output, Probe, Recovered, Scheduler, Seeds, Ticket},
     state::State,
 };
@@ -123,13 +124,13 @@ impl World {
         let now = self.scheduler.clock(self.now);
         let Some(core) = &mut self.scheduler.core else { return };
         let before = core.snapshot();
-        let user = user_kills(&input);
+        let blameless = blameless(&input);
         let mut out = Output::default();
         core.step(now, input, &mut out);
         let (after, next) = (core.snapshot(), core.next_wakeup());
         self.steps += 1;
         self.trace_changes(&out.changes);
-        self.check_step(&before, &after, &out.changes, &user);
+        self.check_step(&before, &after, &out.changes, &blameless);
         let skew = self.scheduler.skew;
         let wake = self.scheduler.wake.take();
         self.cancel(wake);
@@ -309,8 +310,8 @@ impl World {
     }
 }
 
-/// Instances that a user wants ended by this very input.
-fn user_kills(input: &Input) -> BTreeSet<marathon_core::id::InstanceId> {
+/// Instances whose end by this very input is nobody's decision but a user's or their own.
+fn blameless(input: &Input) -> BTreeSet<InstanceId> {
     match input {
         Input::Command(_, command) => match &**command {
             Command::KillInstances { instances, .. } => instances.clone(),
@@ -320,7 +321,19 @@ fn user_kills(input: &Input) -> BTreeSet<marathon_core::id::InstanceId> {
             | Command::Attach { .. }
             | Command::Detach { .. } => BTreeSet::new(),
         },
-        Input::Master(_) | Input::MasterLost | Input::Probed { .. } | Input::Wakeup => BTreeSet::new(),
+        Input::Master(event) => match &**event {
+            Event::Update(status) => {
+                status.task_id.as_str().parse::<TaskName>().into_iter().map(|name| name.instance).collect()
+            }
+            Event::Subscribed { .. }
+            | Event::Offers(_)
+            | Event::Rescind(_)
+            | Event::Failure { .. }
+            | Event::Error { .. }
+            | Event::Heartbeat => BTreeSet::new(),
+        },
+        Input::Probed { probe, .. } => BTreeSet::from([probe.instance.clone()]),
+        Input::MasterLost | Input::Wakeup => BTreeSet::new(),
     }
 }
 

@@ -349,3 +349,29 @@ fn a_group_of_independent_apps_comes_up_together() {
     assert!(world.state().instances.is_empty() && world.state().root.apps.is_empty());
     assert_eq!(world.state().root.groups.keys().cloned().collect::<Vec<_>>(), [PathId::root()]);
 }
+
+#[test]
+fn undoing_an_upgrade_is_not_blocked_by_what_it_undoes() {
+    // Every agent holds an instance of the version that is undone, and none may go before another one is up.
+    let mut world = World::new(3);
+    let mut spec = app("/web", 3).upgrades(1.0, 1.0);
+    spec.constraints
+        .push(crate::spec::Constraint { field: "hostname".into(), operator: crate::spec::Operator::Unique });
+    world.put([spec.clone()]);
+    let mut next = spec.runs("serve 2").checked();
+    next.health_checks[0].grace_period = secs(3600);
+    world.manners.sick.insert("serve 2".into());
+    world.broken.insert(path("/web"), 3);
+    let id = world.put([next]);
+    world.pass(secs(5));
+    assert_eq!(world.commands("/web"), commands([("serve 1", 3), ("serve 2", 3)]));
+    for task in
+        world.live("/web").into_iter().filter(|task| format!("{:?}", world.tasks[task].info).contains("serve 1"))
+    {
+        world.fail(&task);
+    }
+    world.ask(Command::CancelDeployment { id, force: false }).unwrap();
+    world.pass(secs(10));
+    assert_eq!(world.commands("/web"), commands([("serve 1", 3)]), "{}", world.why());
+    assert!(world.state().deployments.is_empty());
+}

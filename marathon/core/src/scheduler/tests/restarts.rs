@@ -108,6 +108,55 @@ fn a_launch_that_was_stored_but_never_sent_is_made_again() {
     assert_eq!(world.instances("/web")[0].incarnation, 2);
 }
 
+#[test]
+fn a_deployment_that_refers_to_what_is_missing_is_dropped_alone() {
+    let mut world = World::new(2);
+    world.put([app("/a", 1), app("/b", 1)]);
+    world.manners.offer = false;
+    world.put([app("/a", 1).runs("serve 2")]);
+    world.put([app("/b", 2)]);
+    let mut stored = world.stored.clone();
+    let broken =
+        stored.deployments.iter_mut().find(|deployment| deployment.plan.affected().contains(&path("/a"))).unwrap();
+    std::sync::Arc::make_mut(broken).step = 7;
+    let seeds = crate::scheduler::Seeds { instances: 91, deployments: 92, ports: 93 };
+    world.stored = stored;
+    world.scheduler = crate::scheduler::Scheduler::new(world.config.clone(), world.stored.clone(), seeds, world.now);
+    let before = world.events.len();
+    world.input(crate::scheduler::Input::Wakeup);
+    assert!(
+        world.since(before)[0].starts_with("failed: the deployment cannot be resumed"),
+        "{:?}",
+        world.since(before)
+    );
+    assert_eq!((world.state().deployments.len(), world.stored.deployments.len()), (1, 1));
+    world.manners.offer = true;
+    world.pass(secs(30));
+    assert_eq!((world.live("/b").len(), world.live("/a").len()), (2, 1));
+    assert!(world.state().deployments.is_empty() && world.state().locks.is_empty());
+}
+
+#[test]
+fn an_instance_whose_version_is_missing_goes_on_with_the_newest_or_is_forgotten() {
+    let mut world = World::new(2);
+    world.put([app("/a", 1), app("/b", 1)]);
+    let b = world.live("/b")[0].clone();
+    let mut stored = world.stored.clone();
+    for instance in &mut stored.instances {
+        if instance.id.spec == path("/a") {
+            std::sync::Arc::make_mut(instance).version = marathon_time::Timestamp::from_millis(5);
+        }
+    }
+    stored.versions.retain(|version| version.spec.id != path("/b"));
+    let seeds = crate::scheduler::Seeds { instances: 91, deployments: 92, ports: 93 };
+    world.stored = stored;
+    world.scheduler = crate::scheduler::Scheduler::new(world.config.clone(), world.stored.clone(), seeds, world.now);
+    world.pass(secs(5));
+    assert_eq!(world.instances("/a")[0].version, world.state().root.apps[&path("/a")].version);
+    assert_eq!(world.live("/a").len(), 1);
+    assert!(world.tasks[&b].state.is_terminal() && world.instances("/b").is_empty());
+}
+
 /// What can happen in a random story.
 #[derive(Clone, Debug)]
 enum Turn {

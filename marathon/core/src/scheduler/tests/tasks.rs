@@ -246,6 +246,22 @@ fn offers_are_asked_for_only_while_something_waits() {
 }
 
 #[test]
+fn offers_are_not_asked_for_more_often_than_configured() {
+    let mut world = World::with(1, crate::scheduler::Config::default());
+    world.calls.clear();
+    for number in 0..5 {
+        world.put([app(&format!("/a{number}"), 1)]);
+    }
+    let revives = |world: &World| world.calls.iter().filter(|call| matches!(call, Call::Revive { .. })).count();
+    assert_eq!(revives(&world), 1, "the first at once");
+    world.pass(Duration::from_millis(499));
+    assert_eq!(revives(&world), 1);
+    world.pass(Duration::from_millis(1));
+    assert_eq!(revives(&world), 2);
+    assert!(world.state().deployments.is_empty());
+}
+
+#[test]
 fn an_absurd_number_of_instances_is_approached_step_by_step() {
     let mut world = World::new(0);
     world.scheduler.step(
