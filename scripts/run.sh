@@ -8,18 +8,22 @@ need python3 python3
 step "building the release binary" cargo build --locked --release -p marathon
 
 binary=target/release/marathon
-"$binary" up --data-dir "$DATA_DIR" --agents "$AGENTS" \
+"$binary" up --data-dir "$DATA_DIR" --agents "$AGENTS" --agent-port "$AGENT_PORT" \
     --http-address "$HTTP_ADDRESS" --master-address "$MASTER_ADDRESS" \
     --dns-address "$DNS_ADDRESS" --dns-http-address "$DNS_HTTP_ADDRESS" &
 server=$!
+
+farewell() {
+    printf '\nStopped. The tasks keep running; starting again finds them.\nTo end them too: %s down --data-dir %s   (or: make down)\n' \
+        "$binary" "$DATA_DIR"
+    exit 0
+}
 
 stop() {
     trap '' INT TERM
     kill -TERM "$server" 2>/dev/null || true
     wait "$server" 2>/dev/null || true
-    printf '\nStopped. The tasks keep running; starting again finds them.\nTo end them too: %s down --data-dir %s   (or: make down)\n' \
-        "$binary" "$DATA_DIR"
-    exit 0
+    farewell
 }
 trap stop INT TERM
 
@@ -36,5 +40,5 @@ The shop is up.
   DNS        $DNS_ADDRESS                     try: dig @${DNS_ADDRESS%:*} -p ${DNS_ADDRESS##*:} api-shop.marathon.mesos
 Ctrl-C stops this process and leaves the tasks running; 'make down' ends them.
 END
-wait "$server" && status=0 || status=$?
+wait "$server" && farewell || status=$?
 die "marathon ended by itself with status $status"

@@ -24,11 +24,11 @@ async fn main() -> std::io::Result<()> {
     };
 
     let alone = Server::start(0).await?;
-    row("resident memory of `up --agents 0`, idle", mib(alone.settled_memory().await));
+    row("resident memory of `up --agents 0`, idle", alone.settled_memory().await.to_string());
     drop(alone);
 
     let mut server = Server::start(3).await?;
-    row("resident memory of `up` with 3 agents, idle", mib(server.settled_memory().await));
+    row("resident memory of `up` with 3 agents, idle", server.settled_memory().await.to_string());
 
     let begun = Instant::now();
     server.post("/v2/apps", &sleepers()).await?;
@@ -37,7 +37,7 @@ async fn main() -> std::io::Result<()> {
     let running = begun.elapsed();
     row("POST of an app with 100 instances of `sleep`, to the answer", ms(accepted));
     row("… to all 100 running on 3 agents and the deployment done", ms(running));
-    row("resident memory of `up` with 100 tasks", mib(server.settled_memory().await));
+    row("resident memory of `up` with 100 tasks", server.settled_memory().await.to_string());
 
     let reads = load::run(server.http, "/v2/apps/bench", CONNECTIONS, READ_FOR).await?;
     row("`GET /v2/apps/{id}` with its 100 tasks, 64 connections", reads.to_string());
@@ -52,8 +52,8 @@ async fn main() -> std::io::Result<()> {
     let begun = Instant::now();
     server.start_again().await?;
     row("start after `kill -9` with 101 tasks, to the first answer of the leader", ms(begun.elapsed()));
-    server.until(|app| app["tasksRunning"] == INSTANCES).await?;
-    row("… to all tasks known and running", ms(begun.elapsed()));
+    server.master_knows(101).await?;
+    row("… to the master knowing all of them again", ms(begun.elapsed()));
 
     println!("| figure | value |\n| --- | --- |\n{}", rows.join("\n"));
     Ok(())
@@ -65,10 +65,6 @@ fn sleepers() -> Value {
 
 fn one(id: &str, instances: u64) -> Value {
     json!({"id": id, "cmd": "exec sleep 100000", "instances": instances, "cpus": 0.01, "mem": 1, "portDefinitions": []})
-}
-
-fn mib(bytes: u64) -> String {
-    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }
 
 fn ms(time: Duration) -> String {

@@ -1,7 +1,7 @@
 //! The server that is measured.
 
 use std::{
-    io,
+    fmt, io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -23,6 +23,21 @@ pub struct Server {
     arguments: Vec<String>,
     /// Where the API listens.
     pub http: SocketAddr,
+    master: SocketAddr,
+}
+
+/// What a process has in memory.
+pub struct Memory {
+    kib: u64,
+    /// Without what is only mapped from files, such as the program itself.
+    anonymous_kib: u64,
+}
+
+impl fmt::Display for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mb = |kib: u64| kib as f64 * 1024.0 / 1e6;
+        write!(f, "{:.1} MB, {:.1} MB of it not mapped from files", mb(self.kib), mb(self.anonymous_kib))
+    }
 }
 
 fn binary() -> PathBuf {
@@ -49,7 +64,7 @@ impl Server {
         for (flag, address) in flags.iter().zip(&addresses) {
             arguments.extend([(*flag).to_owned(), address.to_string()]);
         }
-        let mut server = Self { home, child: None, arguments, http: addresses[0] };
+        let mut server = Self { home, child: None, arguments, http: addresses[0], master: addresses[1] };
         server.start_again().await?;
         Ok(server)
     }
@@ -106,14 +121,34 @@ impl Server {
         Err(io::Error::other(format!("{app} did not become what was waited for: {last}")))
     }
 
-    /// Bytes of resident memory after some quiet seconds.
-    pub async fn settled_memory(&self) -> u64 {
+    /// Resident memory after some quiet seconds.
+    pub async fn settled_memory(&self) -> Memory {
         tokio::time::sleep(Duration::from_secs(5)).await;
         let pid = self.child.as_ref().map_or(0, Child::id);
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
-        kib.unwrap_or(0) * 1024
+        let kib = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()).unwrap_or(0)
+        };
+        Memory { kib: kib("VmRSS:"), anonymous_kib: kib("RssAnon:") }
+    }
+
+    /// Waits until the master knows as many running tasks.
+    pub async fn master_knows(&self, tasks: usize) -> io::Result<()> {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            if let Ok((200, text)) = load::request(self.master, "GET", "/state", "").await {
+                let state: Value = serde_json::from_str(&text).unwrap_or_default();
+                let frameworks = state["frameworks"].as_array().cloned().unwrap_or_default();
+                let known: usize =
+                    frameworks.iter().filter_map(|framework| framework["tasks"].as_array()).map(Vec::len).sum();
+                if known >= tasks {
+                    return Ok(());
+                }
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Err(io::Error::other("the master does not learn of the tasks"))
     }
 }
 

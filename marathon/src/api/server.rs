@@ -20,6 +20,8 @@ use crate::service::Handle;
 const MAX_BODY: usize = 32 << 20;
 /// How long open streams may hold up a stop, in seconds.
 const SHUTDOWN_SECONDS: u64 = 2;
+/// The page to browse the API with; works without any other server.
+const CONSOLE: &str = "/api-console/";
 
 /// What the server needs.
 pub struct ServerConfig {
@@ -78,6 +80,8 @@ impl Server {
                 .into_utoipa_app()
                 .configure(routes)
                 .into_app()
+                .service(web::redirect("/help", CONSOLE))
+                .service(web::redirect("/api-console", CONSOLE))
                 .service(swagger)
                 .configure(web_ui::configure)
                 .default_service(web::to(fallback::answer))
@@ -108,5 +112,62 @@ impl Server {
         self.closing.cancel();
         self.handle.stop(true).await;
         let _ = self.running.await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::Handle;
+
+    #[actix_web::test]
+    async fn document_and_console_are_served_without_any_other_server() {
+        let server = Server::start(ServerConfig {
+            address: "127.0.0.1:0".parse().unwrap(),
+            scheduler: Arc::new(Handle::of_nobody()),
+            about: About { info: marathon_openapi::info::Info::default() },
+            http: client(),
+        })
+        .unwrap();
+        let get = async |path: &str| client().get(format!("http://{}{path}", server.address())).send().await.unwrap();
+        let document: serde_json::Value = get("/openapi.json").await.json().await.unwrap();
+        assert_eq!(document["openapi"], "3.1.0");
+        for path in ["/help", "/api-console", "/api-console/"] {
+            let page = get(path).await.text().await.unwrap();
+            assert!(page.contains("swagger-ui"), "{path}: {page}");
+            assert!(!page.contains("//cdn") && !page.contains("https://"), "{path} loads something from elsewhere: {page}");
+        }
+        let script = get("/api-console/swagger-ui-bundle.js").await;
+        assert_eq!(script.status().as_u16(), 200);
+        server.stop().await;
+    }
+
+    #[actix_web::test]
+    async fn a_path_that_exists_with_other_methods_is_405_and_says_which() {
+        let server = Server::start(ServerConfig {
+            address: "127.0.0.1:0".parse().unwrap(),
+            scheduler: Arc::new(Handle::of_nobody()),
+            about: About { info: marathon_openapi::info::Info::default() },
+            http: client(),
+        })
+        .unwrap();
+        for (method, path, status, allow) in [
+            ("PATCH", "/v2/deployments", 405, Some("GET")),
+            ("GET", "/v2/apps/a/b/restart", 405, None),
+            ("POST", "/v2/queue", 405, Some("GET")),
+            ("GET", "/v2/nothing", 404, None),
+            ("OPTIONS", "/v2/groups", 200, Some("GET, PUT, POST, DELETE")),
+        ] {
+            let url = format!("http://{}{path}", server.address());
+            let response = client().request(method.parse().unwrap(), url).send().await.unwrap();
+            let allowed = response.headers().get("allow").map(|value| value.to_str().unwrap().to_owned());
+            assert_eq!((response.status().as_u16(), allowed.as_deref()), (status, allow), "{method} {path}");
+        }
+        server.stop().await;
+    }
+
+    fn client() -> reqwest::Client {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        reqwest::Client::new()
     }
 }

@@ -8,7 +8,10 @@ use actix_web::{
     middleware::Next,
 };
 
-/// Rewrites paths of the API before they are routed. The dashboard's own paths stay as they are.
+/// Where files are served, whose addresses are relative to a folder.
+const PAGES: [&str; 2] = ["/ui", "/api-console"];
+
+/// Rewrites paths of the API before they are routed. Those of the dashboard and of the API console stay as they are.
 pub async fn normalize(
     mut request: ServiceRequest,
     next: Next<impl MessageBody>,
@@ -23,7 +26,8 @@ pub async fn normalize(
 /// The URI without superfluous slashes, if it had some.
 fn normalized(uri: &Uri) -> Option<Uri> {
     let path = uri.path();
-    if path.starts_with("/ui") || (!path.contains("//") && (path.len() == 1 || !path.ends_with('/'))) {
+    let is_page = PAGES.iter().any(|page| path.starts_with(page));
+    if is_page || (!path.contains("//") && (path.len() == 1 || !path.ends_with('/'))) {
         return None;
     }
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
@@ -52,6 +56,7 @@ mod tests {
             ("/", None),
             ("/ui/", None),
             ("/ui/assets//x", None),
+            ("/api-console/", None),
         ] {
             let uri: Uri = given.parse().unwrap();
             assert_eq!(normalized(&uri).map(|uri| uri.to_string()).as_deref(), expected, "{given}");

@@ -48,6 +48,14 @@ impl Handle {
         Self { inbox, view, events, leader }
     }
 
+    /// A handle of no service: nobody leads, nothing is known.
+    #[cfg(test)]
+    pub fn of_nobody() -> Self {
+        let (inbox, _) = mpsc::channel(1);
+        let store = Arc::new(crate::store::Memory::new());
+        Self::new(inbox, Arc::new(View::new()), Arc::new(EventLog::new(store)), "127.0.0.1:8080".into())
+    }
+
     /// Asks, and waits until the answer is durable and visible in [`Handle::view`].
     pub async fn ask(&self, command: Command) -> Result<Accepted, AskError> {
         if !self.view.load().leading {

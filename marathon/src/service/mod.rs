@@ -10,6 +10,8 @@ mod committer;
 mod events;
 mod handle;
 mod term;
+#[cfg(test)]
+mod tests;
 mod view;
 
 use std::{sync::Arc, time::Duration};

@@ -8,6 +8,8 @@ mod codec;
 #[cfg(test)]
 mod conformance;
 mod leadership;
+#[cfg(test)]
+mod memory;
 mod schema;
 mod sql;
 
@@ -16,6 +18,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use marathon_core::scheduler::{Change, Recovered};
 
+#[cfg(test)]
+pub use memory::Memory;
 pub use sql::SqlStore;
 
 /// Counts leaders: greater for every later one. A store refuses the changes of any but the latest.

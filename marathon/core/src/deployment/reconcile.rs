@@ -13,7 +13,7 @@ use crate::{
     id::InstanceId,
     instance::{
         Goal, Instance,
-        census::{Census, Counts, Standing},
+        census::{Census, Standing},
         victims,
     },
     spec::App,
@@ -191,12 +191,6 @@ impl InstanceSet<'_> {
         }
         lost
     }
-}
-
-/// How many instances of an app are ready, whatever their version.
-pub fn ready(census: &Census) -> u32 {
-    let total: Counts = census.total();
-    total.of(Standing::Ready)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The scheduler's state machine: everything that it can be told is an [`Input`], everything that it wants done is an [`Output`].
 //!
 //! Each input is handled in two parts. First the rooms for commands, statuses, offers, probes and time change what is known. Then
-//! [`Scheduler::settle`] compares what is with what should be, for those specs that were touched and for nothing else, until no
+//! `settle` compares what is with what should be, for those specs that were touched and for nothing else, until no
 //! difference is left that can be acted upon.
 
 mod commands;

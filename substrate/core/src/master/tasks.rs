@@ -220,9 +220,10 @@ impl Master {
         if removed {
             return self.forget_task(framework_id, task_id);
         }
-        if task.latest.is_terminal() {
-            return; // its agent tells the rest when it comes back
+        if task.status.state.is_terminal() {
+            return; // the framework was told; what is missing is only its confirmation
         }
+        // Also where the agent knew of the end and could not tell the framework any more: it may never come back to do so.
         let mut status = task.status.clone();
         status.state = TaskState::TaskUnreachable;
         status.reason = Some(Reason::ReasonAgentRemoved);

@@ -650,6 +650,30 @@ fn an_agent_that_stays_away_is_unreachable_and_its_tasks_come_back_with_it() {
 }
 
 #[test]
+fn a_task_whose_end_only_the_master_heard_of_is_unreachable_with_its_agent() {
+    let mut world = World::with_task();
+    world.update(1, status("t", TaskState::TaskRunning, 1));
+    world.step(Input::StreamClosed(StreamId(1)));
+    world.update(1, status("t", TaskState::TaskFailed, 2));
+    world.subscribe(2, framework_info(Some("M-0000")));
+    world.step(Input::LinkClosed(LinkId(1)));
+    assert_eq!(
+        world.wait(75).first().map(String::as_str),
+        Some("stream 2: t TASK_UNREACHABLE ReasonAgentRemoved 'Agent is unreachable'"),
+        "or the framework would wait for it for ever, should the agent not come back"
+    );
+    assert!(
+        world
+            .register(2, Some("M-S0"), vec![report("t", TaskState::TaskFailed)])
+            .iter()
+            .all(|line| !line.contains("stream 2: t")),
+        "the agent itself tells the end"
+    );
+    let told = world.update(2, status("t", TaskState::TaskFailed, 2));
+    assert!(told.iter().any(|line| line.starts_with("stream 2: t TASK_FAILED")), "{told:?}");
+}
+
+#[test]
 fn an_agent_that_is_back_in_time_is_no_news() {
     let mut world = World::with_task();
     world.update(1, status("t", TaskState::TaskRunning, 1));

@@ -50,7 +50,7 @@ impl World {
     }
 
     fn jump(&mut self, agent: usize) {
-        let far = *self.dice.pick(&[1_000, 10_000, 120_000]);
+        let far = *self.dice.pick(&[1_000, 10_000, 120_000, 3_600_000]);
         let skew = self.dice.between(0, 2 * far) as i64 - far as i64;
         if self.dice.one_in(3) {
             self.note(format_args!("the clock of a{agent} is {skew} ms ahead now"));

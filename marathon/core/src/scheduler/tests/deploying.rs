@@ -365,9 +365,9 @@ fn undoing_an_upgrade_is_not_blocked_by_what_it_undoes() {
     let id = world.put([next]);
     world.pass(secs(5));
     assert_eq!(world.commands("/web"), commands([("serve 1", 3), ("serve 2", 3)]));
-    for task in
-        world.live("/web").into_iter().filter(|task| format!("{:?}", world.tasks[task].info).contains("serve 1"))
-    {
+    let mut old = world.live("/web");
+    old.retain(|task| format!("{:?}", world.tasks[task].info).contains("serve 1"));
+    for task in old {
         world.fail(&task);
     }
     world.ask(Command::CancelDeployment { id, force: false }).unwrap();
