@@ -39,4 +39,4 @@ fmt: ## formats the Rust code
 	@cargo fmt --all
 
 ui: ## checks, tests and rebuilds the dashboard in web-ui/dist
-	@cd web-ui && npm ci --no-audit --no-fund && npm run check && npm test && npm run build
+	@cd web-ui && npm ci --no-audit --no-fund && npm run generate && npm run check && npm test && npm run build

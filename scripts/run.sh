@@ -19,13 +19,19 @@ farewell() {
     exit 0
 }
 
+# Ctrl-C reaches the server, too, and a second signal would make it hurry; so it is only signalled if it does not stop by itself.
 stop() {
     trap '' INT TERM
+    for _ in $(seq "$1"); do
+        kill -0 "$server" 2>/dev/null || break
+        sleep 0.1
+    done
     kill -TERM "$server" 2>/dev/null || true
     wait "$server" 2>/dev/null || true
     farewell
 }
-trap stop INT TERM
+trap 'stop 50' INT
+trap 'stop 0' TERM
 
 python3 scripts/deploy.py "http://$HTTP_ADDRESS" examples/shop.json "$server" &
 watcher=$!

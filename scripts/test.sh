@@ -26,14 +26,15 @@ step "tests" cargo nextest run --locked --workspace --config-file tests/nextest.
 step "documentation tests" cargo test --locked --workspace --doc --quiet
 step "simulation of $seeds seeds" cargo run --locked --release -p simulation -- --seeds "$seeds"
 
-dashboard() { (cd web-ui && npm ci --no-audit --no-fund && npm run check && npm test && npm run build); }
+dashboard() { (cd web-ui && npm ci --no-audit --no-fund && npm run generate && npm run check && npm test && npm run build); }
 step "dashboard" dashboard
-dist_is_fresh() {
-    git diff --exit-code --stat -- web-ui/dist && [ -z "$(git status --porcelain -- web-ui/dist)" ] && return
-    echo "web-ui/dist is stale: run 'make ui' and commit it"
+generated=(web-ui/dist web-ui/src/api/schema.d.ts)
+is_fresh() {
+    git diff --exit-code --stat -- "${generated[@]}" && [ -z "$(git status --porcelain -- "${generated[@]}")" ] && return
+    echo "${generated[*]}: stale; run 'make ui' and commit"
     return 1
 }
-step "dashboard in web-ui/dist is the one built from the sources" dist_is_fresh
+step "types and page of the dashboard are those made from the sources" is_fresh
 browser() { (cd tests/browser && npm ci --no-audit --no-fund && node run.mjs); }
 step "dashboard in a browser" browser
 

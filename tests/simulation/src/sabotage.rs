@@ -24,7 +24,7 @@ pub enum Sabotage {
     LossyStore,
     /// The store loses an event now and then.
     EventGap,
-    /// Offers name hosts and racks that do not exist.
+    /// Offers name hosts that do not exist.
     OfferLies,
 }
 

@@ -23,63 +23,65 @@ fn without_sabotage_nothing_is_broken() {
     }
 }
 
-/// Some seed of the first `seeds` finds the planted fault, by one of these promises and by no other.
-fn is_found(sabotage: Sabotage, seeds: u64, by: &[Invariant]) {
-    for seed in 0..seeds {
+/// Some seed of the first forty finds the planted fault by the first of these promises, and none finds anything else.
+fn is_found(sabotage: Sabotage, by: &[Invariant]) {
+    for seed in 0..40 {
         if let Some(violation) = run(Options { seed, trace: false, sabotage: Some(sabotage) }).violation {
             assert!(by.contains(&violation.invariant), "seed {seed}: {violation:?}");
-            return;
+            if violation.invariant == by[0] {
+                return;
+            }
         }
     }
-    panic!("{sabotage:?} was not found by {seeds} seeds");
+    panic!("{sabotage:?} was not found");
 }
 
 #[test]
-fn lies_about_health_are_found() {
-    is_found(Sabotage::HealthLies, 40, &[Invariant::Capacity, Invariant::Steps]);
+fn a_replacement_that_is_taken_for_healthy_too_early_is_found() {
+    is_found(Sabotage::HealthLies, &[Invariant::Capacity, Invariant::Steps]);
 }
 
 #[test]
 fn acting_before_the_commit_is_found() {
-    is_found(Sabotage::ActBeforeCommit, 40, &[Invariant::Durability, Invariant::Incarnations, Invariant::Liveness]);
+    is_found(Sabotage::ActBeforeCommit, &[Invariant::Durability, Invariant::Incarnations, Invariant::Liveness]);
 }
 
 #[test]
 fn starting_recovered_containers_again_is_found() {
-    is_found(Sabotage::RelaunchOnRecovery, 40, &[Invariant::Incarnations]);
+    is_found(Sabotage::RelaunchOnRecovery, &[Invariant::Incarnations]);
 }
 
 #[test]
 fn a_kill_that_kills_nothing_is_found() {
-    is_found(Sabotage::IgnoreKill, 40, &[Invariant::Incarnations, Invariant::Resources]);
+    is_found(Sabotage::IgnoreKill, &[Invariant::Incarnations, Invariant::Resources]);
 }
 
 #[test]
 fn an_agent_that_promises_more_than_it_has_is_found() {
-    is_found(Sabotage::OverAllocate, 40, &[Invariant::Resources]);
+    is_found(Sabotage::OverAllocate, &[Invariant::Resources]);
 }
 
 #[test]
 fn a_step_that_is_left_out_after_a_restart_is_found() {
-    is_found(Sabotage::SkipStep, 40, &[Invariant::Steps]);
+    is_found(Sabotage::SkipStep, &[Invariant::Steps, Invariant::Durability, Invariant::Convergence]);
 }
 
 #[test]
 fn an_update_that_is_acknowledged_and_lost_is_found() {
-    is_found(Sabotage::ForgetUpdate, 40, &[Invariant::Durability]);
+    is_found(Sabotage::ForgetUpdate, &[Invariant::Durability]);
 }
 
 #[test]
 fn a_store_that_loses_changes_is_found() {
-    is_found(Sabotage::LossyStore, 40, &[Invariant::Durability]);
+    is_found(Sabotage::LossyStore, &[Invariant::Durability]);
 }
 
 #[test]
 fn a_gap_in_the_events_is_found() {
-    is_found(Sabotage::EventGap, 40, &[Invariant::Events]);
+    is_found(Sabotage::EventGap, &[Invariant::Events]);
 }
 
 #[test]
 fn placements_by_wrong_names_are_found() {
-    is_found(Sabotage::OfferLies, 40, &[Invariant::Constraints]);
+    is_found(Sabotage::OfferLies, &[Invariant::Constraints]);
 }

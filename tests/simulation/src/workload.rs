@@ -12,7 +12,8 @@ use marathon_core::{
     id::{InstanceId, PathId},
     scheduler::{Accepted, AppPut, Command, Expect, GroupUpdate, TreeChange},
     spec::{
-        AppSpec, Backoff, Constraint, KillSelection, Needs, Operator, PortDefinition, UnreachableStrategy, UpgradeStrategy,
+        AppSpec, Backoff, Constraint, KillSelection, Needs, Operator, PortDefinition, UnreachableStrategy,
+        UpgradeStrategy,
     },
     state::State,
 };
@@ -133,7 +134,8 @@ fn path(text: &str) -> PathId {
 }
 
 fn victims(dice: &mut Dice, state: &State, app: &PathId) -> BTreeSet<InstanceId> {
-    let all = state.instances.get(app).map(|instances| instances.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
+    let all =
+        state.instances.get(app).map(|instances| instances.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
     if all.is_empty() {
         return BTreeSet::new();
     }
@@ -315,7 +317,8 @@ fn brief(spec: &AppSpec) -> String {
         Some(Protocol::Command { .. }) => "command",
         Some(Protocol::Http { .. } | Protocol::Https { .. } | Protocol::Tcp { .. }) => "http",
     };
-    let constraint = spec.constraints.first().map(|constraint| format!(" {} {:?}", constraint.field, constraint.operator));
+    let constraint =
+        spec.constraints.first().map(|constraint| format!(" {} {:?}", constraint.field, constraint.operator));
     format!("{} ×{} {min}/{over} {check}{}", spec.id, spec.instances, constraint.unwrap_or_default())
 }
 

@@ -40,7 +40,11 @@ pub(super) fn check(
         match (instance_of(before, id), instance_of(after, id)) {
             (Some(old), new) => {
                 let goes = new.is_none_or(|new| new.goal != Goal::Running && seems_well(after, new));
-                if goes && is_surely_ready(truths, before, old) && !blameless.contains(id) && !is_sentenced(after, before, id) {
+                if goes
+                    && is_surely_ready(truths, before, old)
+                    && !blameless.contains(id)
+                    && !is_sentenced(after, before, id)
+                {
                     ended.entry(&id.spec).or_default().push(id);
                 }
             }

@@ -36,11 +36,9 @@ fn misplaced(agents: &[AgentSite], state: &State, instance: &Instance) -> Option
         let most = match &constraint.operator {
             Operator::Unique => 1,
             Operator::MaxPer(most) => *most,
-            Operator::Cluster(_)
-            | Operator::GroupBy(_)
-            | Operator::Like(_)
-            | Operator::Unlike(_)
-            | Operator::Is(_) => continue,
+            Operator::Cluster(_) | Operator::GroupBy(_) | Operator::Like(_) | Operator::Unlike(_) | Operator::Is(_) => {
+                continue;
+            }
         };
         let mut seen: BTreeMap<String, u32> = BTreeMap::new();
         let mine = value_at(agents, instance, &constraint.field)?;
@@ -64,7 +62,9 @@ fn misplaced(agents: &[AgentSite], state: &State, instance: &Instance) -> Option
 
 fn holds_a_place(instance: &Instance) -> bool {
     match instance.condition {
-        Condition::Provisioned | Condition::Staging | Condition::Starting | Condition::Running | Condition::Killing => true,
+        Condition::Provisioned | Condition::Staging | Condition::Starting | Condition::Running | Condition::Killing => {
+            true
+        }
         Condition::Scheduled
         | Condition::Finished
         | Condition::Killed

@@ -53,7 +53,8 @@ impl World {
         for (id, deployment) in &state.deployments {
             wrong.push(format!("deployment {id} is at step {} of {}", deployment.step, deployment.plan.steps.len()));
         }
-        let strange: Vec<&PathId> = state.instances.keys().filter(|spec| !state.root.apps.contains_key(*spec)).collect();
+        let strange: Vec<&PathId> =
+            state.instances.keys().filter(|spec| !state.root.apps.contains_key(*spec)).collect();
         if !strange.is_empty() {
             wrong.push(format!("instances of {strange:?}, which do not exist"));
         }
@@ -81,7 +82,8 @@ impl World {
             return Some(format!("should be {:?} and is {:?}", instance.goal, instance.condition));
         }
         let app = state.root.apps.get(&instance.id.spec)?;
-        if version_of(state, instance).is_none_or(|version| version.last_config_change_at != app.last_config_change_at) {
+        if version_of(state, instance).is_none_or(|version| version.last_config_change_at != app.last_config_change_at)
+        {
             return Some("is of an earlier configuration".into());
         }
         let checked = has_checks(state, instance);

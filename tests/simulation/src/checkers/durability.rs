@@ -93,7 +93,8 @@ fn difference(was: &State, is: &State) -> Option<String> {
     if let Some(id) = new.keys().find(|id| !old.contains_key(*id)) {
         return Some(format!("{id} came from nowhere"));
     }
-    let kept = |state: &State| state.roots.keys().copied().filter(|version| version.as_millis() > 0).collect::<Vec<_>>();
+    let kept =
+        |state: &State| state.roots.keys().copied().filter(|version| version.as_millis() > 0).collect::<Vec<_>>();
     let others = [
         ("deployments are others", was.deployments != is.deployments),
         ("locks are others", was.locks != is.locks),

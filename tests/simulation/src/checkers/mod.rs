@@ -75,8 +75,14 @@ impl World {
             self.violate(Invariant::Events, explanation);
         }
         self.ledger.last_event = record.seq;
-        match &record.event {
-            Event::DeploymentStepSuccess { plan, .. } => *self.ledger.progress.stored.entry(plan.id).or_default() += 1,
+        self.check_told(&record.event);
+    }
+
+    fn check_told(&mut self, event: &Event) {
+        match event {
+            Event::DeploymentStepSuccess { plan, .. } => {
+                *self.ledger.progress.stored.entry(plan.id).or_default() += 1;
+            }
             Event::DeploymentFailed { plan, .. } => {
                 self.ledger.left_mixed.extend(plan.affected().into_iter().cloned());
                 self.count("deployment stopped");
@@ -86,8 +92,28 @@ impl World {
                 self.count("deployment done");
             }
             Event::UnhealthyInstanceKill { .. } => self.count("health kill"),
-            Event::InstanceChanged { condition: Condition::Unreachable, .. } => self.count("unreachable"),
-            _ => {}
+            Event::InstanceChanged { condition, .. } => {
+                if *condition == Condition::Unreachable {
+                    self.count("unreachable");
+                }
+            }
+            Event::ApiPost { .. }
+            | Event::SchedulerRegistered { .. }
+            | Event::SchedulerReregistered { .. }
+            | Event::SchedulerDisconnected
+            | Event::StreamAttached { .. }
+            | Event::StreamDetached { .. }
+            | Event::GroupChangeSuccess { .. }
+            | Event::GroupChangeFailed { .. }
+            | Event::DeploymentInfo { .. }
+            | Event::AppTerminated { .. }
+            | Event::StatusUpdate { .. }
+            | Event::UnknownInstanceTerminated { .. }
+            | Event::InstanceHealthChanged { .. }
+            | Event::HealthCheckAdded { .. }
+            | Event::HealthCheckRemoved { .. }
+            | Event::HealthCheckFailed { .. }
+            | Event::HealthStatusChanged { .. } => {}
         }
     }
 }

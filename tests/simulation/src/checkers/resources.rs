@@ -11,7 +11,9 @@ impl World {
         let mut used = Resources::new();
         let mut wrong = None;
         let live = site.containers.values().filter(|container| {
-            self.truths.get(container.task()).is_some_and(|truth| truth.live && truth.container == container.launch.container_id)
+            self.truths
+                .get(container.task())
+                .is_some_and(|truth| truth.live && truth.container == container.launch.container_id)
         });
         for container in live {
             let task = &container.launch.task;

@@ -50,7 +50,9 @@ pub(super) fn check(
                 let done = progress.done.entry(plan.id).or_default();
                 let index = *done;
                 *done += 1;
-                if after.root.version != plan.version && changes.iter().any(|change| matches!(change, Change::PutRoot { .. })) {
+                if after.root.version != plan.version
+                    && changes.iter().any(|change| matches!(change, Change::PutRoot { .. }))
+                {
                     continue; // a newer tree came in the same step
                 }
                 for action in &step.actions {
@@ -66,7 +68,10 @@ pub(super) fn check(
                 let done = progress.done.get(&deployment.plan.id).copied().unwrap_or(0);
                 if done != deployment.step {
                     let (id, step) = (deployment.plan.id, deployment.step);
-                    found.push((Invariant::Steps, format!("deployment {id} goes to step {step} after {done} were done")));
+                    found.push((
+                        Invariant::Steps,
+                        format!("deployment {id} goes to step {step} after {done} were done"),
+                    ));
                 }
             }
             Change::PutInstance(instance) if instance_of(before, &instance.id).is_none() => {
@@ -105,9 +110,9 @@ fn waits_for<'a>(state: &'a State, spec: &PathId) -> Option<&'a Deployment> {
     let mut all = state.deployments.values();
     let found = all.find(|deployment| {
         let later = deployment.plan.steps.iter().skip(deployment.step + 1);
-        later.flat_map(|step| &step.actions).any(|action| {
-            action.app == *spec && matches!(action.kind, ActionKind::Scale | ActionKind::Restart)
-        })
+        later
+            .flat_map(|step| &step.actions)
+            .any(|action| action.app == *spec && matches!(action.kind, ActionKind::Scale | ActionKind::Restart))
     });
     found.map(|deployment| &**deployment)
 }
@@ -122,7 +127,9 @@ fn unmet(truths: &BTreeMap<TaskId, Truth>, state: &State, spec: &PathId, kind: A
         ActionKind::Scale | ActionKind::Restart => {
             let app = state.root.apps.get(spec)?;
             let held: Vec<_> = instances_of(state, spec)
-                .filter(|instance| instance.goal == Goal::Running && instance.condition != Condition::UnreachableInactive)
+                .filter(|instance| {
+                    instance.goal == Goal::Running && instance.condition != Condition::UnreachableInactive
+                })
                 .collect();
             let target = app.spec.instances as usize;
             if held.len() != target {
@@ -137,7 +144,10 @@ fn unmet(truths: &BTreeMap<TaskId, Truth>, state: &State, spec: &PathId, kind: A
                 !(is_surely_ready(truths, state, instance) && current)
             });
             unready.map(|instance| {
-                format!("{spec} is taken for done, and {} is not ready or not current: {:?}", instance.id, instance.condition)
+                format!(
+                    "{spec} is taken for done, and {} is not ready or not current: {:?}",
+                    instance.id, instance.condition
+                )
             })
         }
     }

@@ -23,12 +23,12 @@ use substrate_core::{
     },
 };
 
+pub(crate) use self::scheduler::scheduler_config;
 pub use self::{
     agents::AgentSite,
     containers::{Container, Phase, Truth, Turn},
     scheduler::SchedulerSite,
 };
-pub(crate) use self::scheduler::scheduler_config;
 use self::{master::MasterSite, network::Network};
 use crate::{
     checkers::Ledger,
@@ -113,8 +113,17 @@ enum Happening {
     Container(usize, ContainerId, Turn),
     /// A restarted agent looks after one of its containers.
     FoundAgain(usize, u64, ContainerId),
-    Probed { boot: u64, probe: Box<Probe>, answers: bool },
-    AgentProbed { agent: usize, boot: u64, container: ContainerId, answers: bool },
+    Probed {
+        boot: u64,
+        probe: Box<Probe>,
+        answers: bool,
+    },
+    AgentProbed {
+        agent: usize,
+        boot: u64,
+        container: ContainerId,
+        answers: bool,
+    },
     StartScheduler,
     StartMaster,
     StartAgent(usize),
@@ -286,7 +295,10 @@ impl World {
                 let seconds = self.now.since(calm_since).as_secs();
                 let (all, mut wrong) = (wrong.len(), wrong);
                 wrong.truncate(MOST_NAMED);
-                self.violate(Invariant::Convergence, format!("{seconds} s after the last fault {all} things are wrong: {}", wrong.join("; ")));
+                self.violate(
+                    Invariant::Convergence,
+                    format!("{seconds} s after the last fault {all} things are wrong: {}", wrong.join("; ")),
+                );
                 return;
             }
         }

@@ -129,7 +129,6 @@ impl World {
             Event::Offers(offers) if self.sabotage == Some(Sabotage::OfferLies) => {
                 for offer in offers {
                     offer.hostname = format!("nowhere-{}", self.dice.between(0, 1_000_000));
-                    offer.attributes.clear();
                 }
             }
             Event::Update(_)

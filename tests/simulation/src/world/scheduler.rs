@@ -58,8 +58,7 @@ impl World {
             return;
         }
         self.scheduler.boot += 1;
-        let seeds =
-            Seeds { instances: self.dice.number(), deployments: self.dice.number(), ports: self.dice.number() };
+        let seeds = Seeds { instances: self.dice.number(), deployments: self.dice.number(), ports: self.dice.number() };
         let mut stored = self.scheduler.disk.clone();
         self.check_recovery();
         if self.sabotage == Some(Sabotage::SkipStep) {
@@ -175,9 +174,8 @@ impl World {
         let lossy = self.sabotage == Some(Sabotage::LossyStore)
             && matches!(change, Change::PutInstance(_))
             && self.dice.one_in(20);
-        let gap = self.sabotage == Some(Sabotage::EventGap)
-            && matches!(change, Change::Event(_))
-            && self.dice.one_in(50);
+        let gap =
+            self.sabotage == Some(Sabotage::EventGap) && matches!(change, Change::Event(_)) && self.dice.one_in(50);
         if lossy || gap {
             return self.note(format_args!("sabotage: a change is lost"));
         }
