@@ -87,7 +87,7 @@ impl From<AskError> for ApiError {
         match error {
             AskError::Rejected(rejection) => rejection.into(),
             AskError::NotLeading => Self::new(StatusCode::BAD_GATEWAY, error.to_string()),
-            AskError::Overloaded | AskError::Unconfirmed => {
+            AskError::Overloaded | AskError::NotStored | AskError::Unconfirmed => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
             }
         }

@@ -60,16 +60,13 @@ impl Server {
     /// The address is in use or not ours.
     pub fn start(config: ServerConfig) -> Result<Self, BindError> {
         let address = config.address;
-        let document = docs::document();
         let scheduler = Data::from(config.scheduler);
         let (about, http) = (Data::new(config.about), Data::new(config.http));
-        let methods = Data::new(fallback::Methods::of(&document));
+        let methods = Data::new(fallback::Methods::documented());
         let closing = CancellationToken::new();
         let streams = Data::new(closing.clone());
         let server = HttpServer::new(move || {
-            let swagger = SwaggerUi::new("/api-console/{_:.*}")
-                .config(Config::new(["/openapi.json"]))
-                .url("/openapi.json", document.clone());
+            let console = SwaggerUi::new("/api-console/{_:.*}").config(Config::new(["/openapi.json"]));
             App::new()
                 .app_data(scheduler.clone())
                 .app_data(about.clone())
@@ -82,7 +79,8 @@ impl Server {
                 .into_app()
                 .service(web::redirect("/help", CONSOLE))
                 .service(web::redirect("/api-console", CONSOLE))
-                .service(swagger)
+                .service(docs::openapi)
+                .service(console)
                 .configure(web_ui::configure)
                 .default_service(web::to(fallback::answer))
                 .wrap(headers::defaults(scheduler.leader()))
@@ -135,7 +133,10 @@ mod tests {
         for path in ["/help", "/api-console", "/api-console/"] {
             let page = get(path).await.text().await.unwrap();
             assert!(page.contains("swagger-ui"), "{path}: {page}");
-            assert!(!page.contains("//cdn") && !page.contains("https://"), "{path} loads something from elsewhere: {page}");
+            assert!(
+                !page.contains("//cdn") && !page.contains("https://"),
+                "{path} loads something from elsewhere: {page}"
+            );
         }
         let script = get("/api-console/swagger-ui-bundle.js").await;
         assert_eq!(script.status().as_u16(), 200);

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use marathon_core::{
-    scheduler::{Accepted, Change, Effect, Probe, ProbeTarget, Rejection},
+    scheduler::{Accepted, Change, Effect, Probe, ProbeTarget},
     state::State,
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::{EventLog, View, handle::Message};
+use super::{AskError, EventLog, View, handle::Message};
 use crate::{
     driver::Driver,
-    store::{Store, StoreError, Term},
+    store::{EventRow, Store, StoreError, Term},
     wire,
 };
 
@@ -26,8 +26,48 @@ pub(super) struct Batch {
 
 /// An answer and the way back.
 pub(super) struct Reply {
-    pub to: oneshot::Sender<Result<Accepted, Rejection>>,
-    pub answer: Result<Accepted, Rejection>,
+    pub to: oneshot::Sender<Result<Accepted, AskError>>,
+    pub answer: Result<Accepted, AskError>,
+}
+
+/// Why a term cannot go on.
+pub(super) struct Failure {
+    pub error: StoreError,
+    /// What the commit that failed would have answered.
+    pub unsettled: Option<Unsettled>,
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self { error, unsettled: None }
+    }
+}
+
+/// Answers that wait for the truth: a commit whose own answer was lost may have happened all the same.
+pub(super) struct Unsettled {
+    /// An event of that commit; `None`: it had none that could be looked for.
+    event: Option<EventRow>,
+    replies: Vec<Reply>,
+}
+
+impl Unsettled {
+    /// Looks whether the commit happened, and answers accordingly. An event at the same position that somebody else wrote
+    /// differs at least in its time.
+    pub(super) async fn settle(self, store: &dyn Store) -> Result<(), StoreError> {
+        let happened = match &self.event {
+            Some(event) => Some(store.events_after(event.seq - 1, 1).await?.first() == Some(event)),
+            None => None,
+        };
+        for reply in self.replies {
+            let answer = match happened {
+                Some(true) => reply.answer,
+                Some(false) => Err(AskError::NotStored),
+                None => Err(AskError::Unconfirmed),
+            };
+            let _ = reply.to.send(answer);
+        }
+        Ok(())
+    }
 }
 
 /// The committer's surroundings.
@@ -53,7 +93,7 @@ pub(super) enum Done {
 
 impl Committer {
     /// Commits batches until there are no more, or one fails.
-    pub(super) async fn run(self, mut batches: mpsc::Receiver<Batch>) -> Result<Done, StoreError> {
+    pub(super) async fn run(self, mut batches: mpsc::Receiver<Batch>) -> Result<Done, Failure> {
         while let Some(batch) = batches.recv().await {
             if let Some(message) = self.commit(batch).await? {
                 return Ok(Done::Halted(message));
@@ -62,10 +102,13 @@ impl Committer {
         Ok(Done::Drained)
     }
 
-    async fn commit(&self, batch: Batch) -> Result<Option<String>, StoreError> {
+    async fn commit(&self, batch: Batch) -> Result<Option<String>, Failure> {
         let events: Vec<_> = batch.changes.iter().filter_map(rendered).collect();
-        if !batch.changes.is_empty() {
-            self.store.commit(self.term, &batch.changes, &events).await?;
+        if !batch.changes.is_empty()
+            && let Err(error) = self.store.commit(self.term, &batch.changes, &events).await
+        {
+            let unsettled = Unsettled { event: events.last().cloned(), replies: batch.replies };
+            return Err(Failure { error, unsettled: Some(unsettled) });
         }
         self.view.publish(batch.state);
         self.events.append(events);
@@ -102,6 +145,6 @@ impl Committer {
     }
 }
 
-fn rendered(change: &Change) -> Option<crate::store::EventRow> {
+fn rendered(change: &Change) -> Option<EventRow> {
     if let Change::Event(record) = change { Some(wire::event::row(record)) } else { None }
 }

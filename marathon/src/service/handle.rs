@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What waits in the inbox.
 pub(super) enum Message {
     /// A user's command, with the way back.
-    Command(Box<Command>, oneshot::Sender<Result<Accepted, Rejection>>),
+    Command(Box<Command>, oneshot::Sender<Result<Accepted, AskError>>),
     /// Anything else, from the term that is named: what a former term asked for is nothing to the present one.
     Input(u64, Input),
 }
@@ -38,7 +38,10 @@ pub enum AskError {
     /// Too much is waiting; nothing was changed.
     #[error("The scheduler is overloaded: too many requests are waiting")]
     Overloaded,
-    /// The store failed under it. The change may have happened.
+    /// The store failed under it, and it was found out that nothing was changed.
+    #[error("The change could not be stored; nothing was changed")]
+    NotStored,
+    /// The store failed under it, and whether the change happened could not be found out in time.
     #[error("The change could not be confirmed: the store did not answer. Look before you try again")]
     Unconfirmed,
 }
@@ -66,8 +69,7 @@ impl Handle {
         let sent = tokio::time::timeout(PATIENCE, self.inbox.send(message)).await;
         sent.map_err(|_| AskError::Overloaded)?.map_err(|_| AskError::NotLeading)?;
         let answer = tokio::time::timeout(PATIENCE, answer).await;
-        let answer = answer.map_err(|_| AskError::Unconfirmed)?.map_err(|_| AskError::Unconfirmed)?;
-        Ok(answer?)
+        answer.map_err(|_| AskError::Unconfirmed)?.map_err(|_| AskError::Unconfirmed)?
     }
 
     /// What the scheduler knows, as of the last commit. Never waits.

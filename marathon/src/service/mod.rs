@@ -67,17 +67,21 @@ impl Service {
     /// Leads, term after term, until `stop` or until the master ends it. A term that fails (the store is out of reach, somebody
     /// else took over) is followed by another that starts from what is durable.
     pub async fn run(self, mut inbox: Inbox, stop: CancellationToken) -> Result<(), ServiceError> {
+        let mut unsettled = None;
         loop {
             let term = tokio::select! {
                 () = stop.cancelled() => return Ok(()),
-                ended = term::lead(&self, &mut inbox, &stop) => ended,
+                ended = term::lead(&self, &mut inbox, &mut unsettled, &stop) => ended,
             };
             inbox.view.step_down();
             match term {
                 Ok(term::Ended::Stopped) => return Ok(()),
                 Ok(term::Ended::Deposed) => info!("leadership is lost; trying to lead again"),
                 Ok(term::Ended::Halted(message)) => return Err(ServiceError::Halted(message)),
-                Err(error) => error!(error = &error as &dyn std::error::Error, "the term failed; loading again"),
+                Err(failure) => {
+                    error!(error = &failure.error as &dyn std::error::Error, "the term failed; loading again");
+                    unsettled = failure.unsettled.or(unsettled);
+                }
             }
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),

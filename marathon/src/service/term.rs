@@ -2,21 +2,18 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use marathon_core::scheduler::{Effect, Input, Output, Scheduler, Seeds, Ticket};
+use marathon_core::scheduler::{Accepted, Effect, Input, Output, Scheduler, Seeds, Ticket};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::{
-    Inbox, Service,
+    AskError, Inbox, Service,
     clock::now,
-    committer::{Batch, Committer, Done, Reply},
+    committer::{Batch, Committer, Done, Failure, Reply, Unsettled},
     handle::Message,
 };
-use crate::{
-    driver::DriverEvent,
-    store::{StoreError, Term},
-};
+use crate::{driver::DriverEvent, store::Term};
 
 /// Inputs stepped before what they led to is committed together.
 const AT_ONCE: usize = 512;
@@ -32,9 +29,20 @@ pub(super) enum Ended {
 }
 
 /// Leads until the store fails, the lease is lost or the service is stopped.
-pub(super) async fn lead(service: &Service, inbox: &mut Inbox, stop: &CancellationToken) -> Result<Ended, StoreError> {
+///
+/// `unsettled` is what a former term could not answer: its commit failed, but may have happened.
+pub(super) async fn lead(
+    service: &Service,
+    inbox: &mut Inbox,
+    unsettled: &mut Option<Unsettled>,
+    stop: &CancellationToken,
+) -> Result<Ended, Failure> {
     let term = service.store.lead(&service.leader).await?;
     let recovered = service.store.load().await?;
+    // Whoever began a term before cannot commit any more, so what is not there now never will be.
+    if let Some(unsettled) = unsettled.take() {
+        unsettled.settle(service.store.as_ref()).await?;
+    }
     info!(
         leader.term = term.0,
         apps.count = recovered.versions.len(),
@@ -66,7 +74,7 @@ pub(super) async fn lead(service: &Service, inbox: &mut Inbox, stop: &Cancellati
         done = &mut committer => match done {
             Ok(Ok(Done::Halted(message))) => Ok(Ended::Halted(message)),
             Ok(Ok(Done::Drained)) => Ok(Ended::Deposed),
-            Ok(Err(error)) => Err(error),
+            Ok(Err(failure)) => Err(failure),
             Err(failed) => match failed.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 Err(_cancelled) => Ok(Ended::Stopped),
@@ -88,10 +96,7 @@ struct Stepping {
     batches: mpsc::Sender<Batch>,
     generation: u64,
     tickets: u64,
-    waiting: BTreeMap<
-        Ticket,
-        oneshot::Sender<Result<marathon_core::scheduler::Accepted, marathon_core::scheduler::Rejection>>,
-    >,
+    waiting: BTreeMap<Ticket, oneshot::Sender<Result<Accepted, AskError>>>,
 }
 
 impl Stepping {
@@ -140,7 +145,7 @@ impl Stepping {
             match effect {
                 Effect::Reply(ticket, answer) => {
                     let to = self.waiting.remove(&ticket);
-                    replies.extend(to.map(|to| Reply { to, answer }));
+                    replies.extend(to.map(|to| Reply { to, answer: answer.map_err(AskError::from) }));
                 }
                 other @ (Effect::Call(_) | Effect::Probe { .. } | Effect::Halt { .. }) => effects.push(other),
             }

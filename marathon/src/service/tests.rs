@@ -129,7 +129,7 @@ async fn after_a_commit_that_failed_everything_starts_from_what_is_durable() {
     let running = Running::start().await;
     running.create("/a").await.unwrap();
     running.store.fail_next();
-    assert_eq!(running.create("/b").await, Err(AskError::Unconfirmed));
+    assert_eq!(running.create("/b").await, Err(AskError::NotStored));
     running.until_leading().await;
     assert!(running.has("/a") && !running.has("/b"));
     running.create("/b").await.unwrap();
@@ -138,10 +138,21 @@ async fn after_a_commit_that_failed_everything_starts_from_what_is_durable() {
 }
 
 #[tokio::test]
+async fn a_commit_that_happened_although_its_answer_was_lost_is_answered_as_done() {
+    let running = Running::start().await;
+    running.store.lose_next_answer();
+    let answer = running.create("/a").await;
+    assert!(matches!(answer, Ok(Accepted::Deployment { .. })), "{answer:?}");
+    running.until_leading().await;
+    assert!(running.has("/a"));
+    assert!(matches!(running.create("/a").await, Err(AskError::Rejected(Rejection::AppExists(_)))));
+}
+
+#[tokio::test]
 async fn a_deposed_leader_writes_nothing_more_and_leads_again_only_with_a_new_term() {
     let running = Running::start().await;
     running.store.depose();
-    assert_eq!(running.create("/a").await, Err(AskError::Unconfirmed));
+    assert_eq!(running.create("/a").await, Err(AskError::NotStored));
     assert_eq!(running.store.state().versions.len(), 0);
     running.until_leading().await;
     running.create("/a").await.unwrap();

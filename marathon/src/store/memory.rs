@@ -17,6 +17,7 @@ pub struct Memory {
     /// A commit takes a permit while the store is held up.
     gate: Semaphore,
     fails_next: AtomicBool,
+    loses_next_answer: AtomicBool,
 }
 
 #[derive(Default)]
@@ -28,7 +29,12 @@ struct Content {
 
 impl Memory {
     pub fn new() -> Self {
-        Self { content: Mutex::default(), gate: Semaphore::new(Semaphore::MAX_PERMITS), fails_next: AtomicBool::new(false) }
+        Self {
+            content: Mutex::default(),
+            gate: Semaphore::new(Semaphore::MAX_PERMITS),
+            fails_next: AtomicBool::new(false),
+            loses_next_answer: AtomicBool::new(false),
+        }
     }
 
     /// Commits wait until [`Memory::let_go`].
@@ -43,6 +49,11 @@ impl Memory {
     /// The next commit fails and writes nothing.
     pub fn fail_next(&self) {
         self.fails_next.store(true, Ordering::SeqCst);
+    }
+
+    /// The next commit happens, but seems to fail.
+    pub fn lose_next_answer(&self) {
+        self.loses_next_answer.store(true, Ordering::SeqCst);
     }
 
     /// Somebody else begins a term.
@@ -84,6 +95,9 @@ impl Store for Memory {
             content.state.apply(change);
         }
         content.events.extend_from_slice(events);
+        if self.loses_next_answer.swap(false, Ordering::SeqCst) {
+            return Err(StoreError::Query { doing: "commit", source: sqlx::Error::PoolTimedOut });
+        }
         Ok(())
     }
 
