@@ -1,13 +1,17 @@
-//! Points in time as this product counts and prints them.
+//! Points in time as this product counts and prints them, and what is due at them.
 //!
-//! One type, used by every core and every wire shape. It never reads a clock: who owns one (a shell, a test, the simulator)
-//! hands timestamps in.
+//! [`Timestamp`] is used by every core and every wire shape, [`Timers`] by every core. Nothing here reads a clock: who owns one (a
+//! shell, a test, the simulator) hands timestamps in.
+
+mod timers;
+
+pub use timers::Timers;
 
 use std::{
     fmt,
     ops::{Add, Sub},
     str::FromStr,
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -25,8 +29,8 @@ pub struct Timestamp(i64);
 impl Timestamp {
     /// The Unix epoch.
     pub const EPOCH: Self = Self(0);
-    /// Earliest and latest moment that can be printed with a year of four digits, and parsed again.
-    const BOUNDS: (i64, i64) = (-62_135_596_800_000, 253_402_207_200_999);
+    /// Earliest and latest moment that can be printed with a year of four digits, and parsed again: as far as jiff goes.
+    const BOUNDS: (i64, i64) = (-62_135_596_800_000, 253_402_207_200_000);
 
     /// The moment `millis` milliseconds after the Unix epoch; before the year 1 or past 9999 the nearest moment within.
     pub const fn from_millis(millis: i64) -> Self {
@@ -53,6 +57,14 @@ impl Timestamp {
     /// How long after `earlier` this is; zero if it is not.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+/// What a clock of the machine said, cut off to milliseconds; the epoch for what comes before it.
+impl From<SystemTime> for Timestamp {
+    fn from(moment: SystemTime) -> Self {
+        let elapsed = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self::from_millis(i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
     }
 }
 
@@ -141,6 +153,15 @@ mod tests {
             assert_eq!(moment.to_string().parse(), Ok(moment));
         }
         assert_eq!(Timestamp::EPOCH + Duration::MAX, Timestamp::from_millis(i64::MAX));
+        let latest: Timestamp = "9999-12-30T22:00:00.999Z".parse().unwrap();
+        assert_eq!(latest.to_string(), "9999-12-30T22:00:00.000Z");
+    }
+
+    #[test]
+    fn what_a_clock_says_becomes_milliseconds_since_the_epoch() {
+        let moment = UNIX_EPOCH + Duration::from_micros(1_772_600_767_089_999);
+        assert_eq!(Timestamp::from(moment), Timestamp::from_millis(1_772_600_767_089));
+        assert_eq!(Timestamp::from(UNIX_EPOCH - Duration::from_secs(1)), Timestamp::EPOCH);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "PascalCase")]
 pub enum Sabotage {
-    /// Probes say healthy before the task is: what it replaces is ended too early.
+    /// Probes of a replacement say healthy before it is: what it replaces is ended too early.
     HealthLies,
     /// Calls go out although the commit failed.
     ActBeforeCommit,

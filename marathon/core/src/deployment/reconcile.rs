@@ -86,7 +86,8 @@ fn count(app: &App, sentenced: &BTreeSet<InstanceId>, set: InstanceSet<'_>) -> M
         Vec::new()
     } else {
         let instances: Vec<&Instance> = set.instances.values().map(|instance| &**instance).collect();
-        victims::select(app, &instances, app.spec.instances as usize, &sentenced)
+        let is_ready = |instance: &Instance| set.census.standing(instance) == Standing::Ready;
+        victims::select(app, &instances, app.spec.instances as usize, &sentenced, is_ready)
     };
     let newest = set.census.of_version(app.version);
     let met =

@@ -13,7 +13,7 @@ use crate::{
     state::{Group, Root, State},
 };
 
-/// `current` without what the deployment from `original` to `target` changed (Marathon behaviour reference, "Reverse
+/// The present tree of `state` without what the deployment from `original` to `target` changed (Marathon behaviour reference, "Reverse
 /// computation"). What others changed since stays, except in apps that the deployment touched.
 ///
 /// Every app that differs between the two trees is as in `original` again; new ones are removed. If nobody else changed it, its
@@ -24,13 +24,6 @@ use crate::{
 /// nothing is in it and it depends on what the deployment said.
 ///
 /// If nothing else changed, all is as in `original`, apart from the versions of the tree and of the groups.
-///
-/// The tree is not checked: see [`changed`].
-pub fn revert(original: &Root, target: &Root, current: &Root, version: Timestamp) -> Root {
-    drafted(original, target, current, version).root
-}
-
-/// The same for the present tree of `state`, as a change that can be stored.
 ///
 /// # Errors
 /// [`Rejection::Invalid`] if, together with what others changed since, the tree would break a rule.
@@ -175,7 +168,7 @@ mod tests {
         assert_eq!((changed.root.version, changed.group.as_str()), (at(9), "/"));
 
         world.change(&put("/a !v3")).unwrap();
-        let root = revert(&original, &target, &world.state.root, at(9));
+        let root = drafted(&original, &target, &world.state.root, at(9)).root;
         assert_eq!(root.apps[&path("/a")].version, at(9), "somebody else changed it: a new version");
         assert_eq!(root.apps[&path("/a")].spec, before.spec);
     }

@@ -53,7 +53,7 @@ pub fn event_group(change: &TreeChange) -> PathId {
 }
 
 /// Applies `change` to the present tree. `version` names the new tree and all that changes in it; it is to be later than the
-/// version of the present one, see [`Root::next_version`].
+/// version of the present one.
 ///
 /// What is asked for again, and is so already, changes nothing but the version of the tree: every app stays the same `Arc`.
 ///

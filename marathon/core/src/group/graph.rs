@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{id::PathId, state::Root};
 
 /// Apps that must be up before `app`, as declared by itself and by the groups around it. Not those that these depend on in turn.
-pub fn dependencies_of(root: &Root, app: &PathId) -> BTreeSet<PathId> {
+#[cfg(test)]
+pub(crate) fn dependencies_of(root: &Root, app: &PathId) -> BTreeSet<PathId> {
     let mut found = BTreeSet::new();
     let mut open = successors(root, &Node::App(app.clone()));
     while let Some(node) = open.pop() {

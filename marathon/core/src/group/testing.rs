@@ -160,7 +160,7 @@ impl World {
     }
 
     pub(crate) fn next_version(&self) -> Timestamp {
-        self.state.root.next_version(Timestamp::EPOCH)
+        Timestamp::from_millis(self.state.root.version.as_millis() + 1)
     }
 
     pub(crate) fn plan(&self, change: &TreeChange) -> Result<(Changed, Plan), Rejection> {

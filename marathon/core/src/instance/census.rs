@@ -77,7 +77,8 @@ impl Counts {
     }
 
     /// Those that have a task that is believed to live, meant to run or not.
-    pub fn live(&self) -> u32 {
+    #[cfg(test)]
+    pub(crate) fn live(&self) -> u32 {
         [Standing::Starting, Standing::Unready, Standing::Ready, Standing::Ending]
             .iter()
             .map(|standing| self.of(*standing))

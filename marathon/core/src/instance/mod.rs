@@ -155,30 +155,14 @@ impl Condition {
         }
     }
 
-    /// Terminal, or out of reach: nobody waits for it (Marathon: "considered terminal").
-    pub fn is_considered_terminal(self) -> bool {
-        self.is_terminal() || matches!(self, Self::Unreachable | Self::UnreachableInactive)
+    /// Its agent cannot be reached, whether or not it was replaced already.
+    pub fn is_out_of_reach(self) -> bool {
+        matches!(self, Self::Unreachable | Self::UnreachableInactive)
     }
 
-    /// As events print it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Scheduled => "Scheduled",
-            Self::Provisioned => "Provisioned",
-            Self::Staging => "Staging",
-            Self::Starting => "Starting",
-            Self::Running => "Running",
-            Self::Killing => "Killing",
-            Self::Finished => "Finished",
-            Self::Killed => "Killed",
-            Self::Failed => "Failed",
-            Self::Error => "Error",
-            Self::Gone => "Gone",
-            Self::Dropped => "Dropped",
-            Self::Unknown => "Unknown",
-            Self::Unreachable => "Unreachable",
-            Self::UnreachableInactive => "UnreachableInactive",
-        }
+    /// Terminal, or out of reach: nobody waits for it (Marathon: "considered terminal").
+    pub fn is_considered_terminal(self) -> bool {
+        self.is_terminal() || self.is_out_of_reach()
     }
 
     /// As the Mesos names in task JSON print it.

@@ -164,6 +164,29 @@ impl Instance {
         Hearing::News { condition_changed, health_told }
     }
 
+    /// Moves what is said to have happened after `now` to `now`: the clock was set back, and whatever is counted from then (a grace
+    /// period, how long it has been out of reach) would otherwise wait until the clock has caught up. Returns whether anything moved.
+    pub fn happened_until(&mut self, now: Timestamp) -> bool {
+        let mut moved = false;
+        let mut pull_back = |moment: &mut Timestamp| {
+            if *moment > now {
+                (*moment, moved) = (now, true);
+            }
+        };
+        pull_back(&mut self.since);
+        pull_back(&mut self.scheduled_at);
+        if let Some(task) = self.task.as_mut() {
+            pull_back(&mut task.staged_at);
+            let moments = [&mut task.started_at, &mut task.unreachable_since, &mut task.kill_requested_at];
+            moments.into_iter().flatten().for_each(&mut pull_back);
+        }
+        for result in &mut self.health {
+            let moments = [&mut result.first_success, &mut result.last_success, &mut result.last_failure];
+            moments.into_iter().flatten().for_each(&mut pull_back);
+        }
+        moved
+    }
+
     /// When an instance that cannot be reached is replaced, and when it is forgotten. `None`: it can be reached, or nobody gives it up.
     pub fn given_up_at(&self, strategy: UnreachableStrategy) -> Option<(Timestamp, Timestamp)> {
         let since = self.task.as_ref()?.unreachable_since?;
@@ -231,7 +254,7 @@ fn goes_back(believed: Condition, heard: Condition) -> bool {
 
 /// Out of reach, told again: when it began counts.
 fn same_reach(believed: Condition, heard: Condition) -> bool {
-    heard == Condition::Unreachable && matches!(believed, Condition::Unreachable | Condition::UnreachableInactive)
+    heard == Condition::Unreachable && believed.is_out_of_reach()
 }
 
 #[cfg(test)]
@@ -289,6 +312,20 @@ mod tests {
 
     fn news(condition_changed: bool) -> Hearing {
         Hearing::News { condition_changed, health_told: None }
+    }
+
+    #[test]
+    fn nothing_happened_after_a_clock_that_was_set_back() {
+        let mut running = instance(Condition::Running);
+        running.since = at(50);
+        running.task.as_mut().unwrap().started_at = Some(at(60));
+        running.task.as_mut().unwrap().unreachable_since = Some(at(7));
+        running.health = vec![health_core::State { last_success: Some(at(70)), ..Default::default() }];
+        assert!(!running.clone().happened_until(at(70)));
+        assert!(running.happened_until(at(10)));
+        let task = running.task.as_ref().unwrap();
+        assert_eq!((running.since, task.started_at, task.unreachable_since), (at(10), Some(at(10)), Some(at(7))));
+        assert_eq!(running.health[0].last_success, Some(at(10)));
     }
 
     #[test]

@@ -18,29 +18,39 @@ use crate::{
 /// ones go in any case, even below the target. After them, as far as there are too many:
 ///
 /// 1. instances for which nothing runs: those that wait for a launch, and those whose task is being killed;
-/// 2. instances from the fullest groups of the app's `GROUP_BY` constraints, while that leaves none less even;
-/// 3. unreachable, provisioned, staging, starting, running ones, in this order. Among those of one kind the unhealthy go before
-///    those of unknown health, and these before the healthy; then the app's kill selection decides by the time since which they
-///    stage, start or run.
+/// 2. all others that are not ready (`is_ready`: it runs, and is healthy as far as its version can tell);
+/// 3. ready ones from the fullest groups of the app's `GROUP_BY` constraints, while that leaves none less even;
+/// 4. the other ready ones.
 ///
-/// Order 2 and 3 are Marathon's (behaviour reference, "Which instances go"), except that Marathon does not look at health, and lets
-/// go of what waits only after all that runs: scaling down must not cost a healthy instance while there is a worse one. Marathon
-/// also stops evening out where two groups are the fullest.
-pub fn select(app: &App, instances: &[&Instance], target: usize, sentenced: &BTreeSet<InstanceId>) -> Vec<InstanceId> {
+/// Within 2 and within 4: unreachable, provisioned, staging, starting, running ones, in this order. Among those of one kind the
+/// unhealthy go before those of unknown health, and these before the healthy; then the app's kill selection decides by the time
+/// since which they stage, start or run.
+///
+/// Evening out and the order of kinds are Marathon's (behaviour reference, "Which instances go"). But Marathon does not look at
+/// health, and lets go of what waits only after all that runs: here, scaling down never costs a ready instance while there is one
+/// that is not. Marathon also stops evening out where two groups are the fullest.
+pub fn select(
+    app: &App,
+    instances: &[&Instance],
+    target: usize,
+    sentenced: &BTreeSet<InstanceId>,
+    is_ready: impl Fn(&Instance) -> bool,
+) -> Vec<InstanceId> {
     let counted =
         |instance: &&Instance| instance.goal == Goal::Running && instance.condition != Condition::UnreachableInactive;
     let mut candidates: Vec<&Instance> = instances.iter().copied().filter(counted).collect();
     candidates.sort_by_cached_key(|instance| order(app, instance));
     let (mut victims, candidates): (Vec<&Instance>, Vec<&Instance>) =
         candidates.into_iter().partition(|instance| sentenced.contains(&instance.id));
-    let (idle, busy): (Vec<&Instance>, Vec<&Instance>) =
-        candidates.into_iter().partition(|instance| rank(instance.condition) == 0);
+    let (ready, unready): (Vec<&Instance>, Vec<&Instance>) =
+        candidates.into_iter().partition(|instance| rank(instance.condition) > 0 && is_ready(instance));
 
-    let total = victims.len() + idle.len() + busy.len();
+    let total = victims.len() + unready.len() + ready.len();
     let count = total.saturating_sub(target).max(victims.len());
-    victims.extend(idle.into_iter().take(count - victims.len()));
+    // Those for which nothing runs have the lowest rank, so they come first.
+    victims.extend(unready.into_iter().take(count - victims.len()));
     let missing = count - victims.len();
-    victims.extend(balanced(app, &busy, missing));
+    victims.extend(balanced(app, &ready, missing));
     victims.into_iter().map(|instance| instance.id.clone()).collect()
 }
 
@@ -227,7 +237,9 @@ mod tests {
     fn numbers(app: &App, instances: &[Instance], target: usize, sentenced: &[u128]) -> Vec<u128> {
         let sentenced = sentenced.iter().map(|number| instance_id("/a", *number)).collect();
         let instances: Vec<&Instance> = instances.iter().collect();
-        select(app, &instances, target, &sentenced).into_iter().map(|id| id.uuid.as_u128()).collect()
+        let is_ready =
+            |instance: &Instance| instance.condition == Condition::Running && instance.health() != Some(false);
+        select(app, &instances, target, &sentenced, is_ready).into_iter().map(|id| id.uuid.as_u128()).collect()
     }
 
     #[test]
@@ -290,6 +302,20 @@ mod tests {
         instances[0].health = vec![unhealthy()];
         instances[2].health = vec![healthy()];
         assert_eq!(numbers(&app("/a"), &instances, 0, &[]), [1, 2, 3]);
+    }
+
+    #[test]
+    fn no_ready_instance_goes_for_the_sake_of_evenness_while_there_is_one_that_is_not() {
+        let mut instances: Vec<Instance> =
+            ["a", "a", "a", "b"].iter().zip(1..).map(|(host, number)| running_on(number, host)).collect();
+        let mut app = app("/a");
+        group_by(&mut app, &["hostname"]);
+        assert_eq!(numbers(&app, &instances, 3, &[]), [3], "all are ready: from the fullest group");
+        instances[3].health = vec![unhealthy()];
+        assert_eq!(numbers(&app, &instances, 3, &[]), [4], "its group is the smallest, but it is not ready");
+        instances[3].health.clear();
+        instances[3].condition = Condition::Starting;
+        assert_eq!(numbers(&app, &instances, 3, &[]), [4]);
     }
 
     #[test]

@@ -24,7 +24,7 @@ use substrate_core::{protocol::offer::Offer, resources::Resources};
 
 use crate::{
     id::{InstanceId, PathId},
-    instance::{Condition, Instance},
+    instance::Instance,
     queue::Reason,
     scheduler::Config,
     spec::App,
@@ -124,20 +124,5 @@ pub fn place(requests: &[Request<'_>], offers: &[Offer], limits: &Limits, random
 /// Instances that wait, ended or are out of reach do not count (Marathon behaviour reference, "Offer matching"). That includes those
 /// out of reach for longer than the app accepts: Marathon counts them, which can make their replacement impossible.
 pub fn is_considered(app: &App, instance: &Instance) -> bool {
-    let present = match instance.condition {
-        Condition::Provisioned | Condition::Staging | Condition::Starting | Condition::Running | Condition::Killing => {
-            true
-        }
-        Condition::Scheduled
-        | Condition::Finished
-        | Condition::Killed
-        | Condition::Failed
-        | Condition::Error
-        | Condition::Gone
-        | Condition::Dropped
-        | Condition::Unknown
-        | Condition::Unreachable
-        | Condition::UnreachableInactive => false,
-    };
-    present && instance.task.is_some() && instance.version >= app.last_config_change_at
+    instance.has_live_task() && instance.task.is_some() && instance.version >= app.last_config_change_at
 }

@@ -13,7 +13,10 @@ use substrate_core::{
 };
 
 use super::{constraints::Site, fixtures::*, *};
-use crate::spec::{AppSpec, Constraint, Operator, PortDefinition};
+use crate::{
+    instance::Condition,
+    spec::{AppSpec, Constraint, Operator, PortDefinition},
+};
 
 /// Whether another instance may go to `site`, written down once more from the reference, with everything counted anew.
 fn oracle(spec: &AppSpec, others: &[Site<'_>], site: Site<'_>) -> bool {

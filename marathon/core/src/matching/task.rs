@@ -132,7 +132,8 @@ fn port_variables(definitions: &[PortDefinition], ports: &[u16]) -> BTreeMap<Str
     variables
 }
 
-fn discovery(spec: &AppSpec, ports: &[u16]) -> DiscoveryInfo {
+/// How a task on these host ports wants to be found: one entry per port and protocol.
+pub fn discovery(spec: &AppSpec, ports: &[u16]) -> DiscoveryInfo {
     let mut entries = Vec::with_capacity(ports.len());
     for (definition, number) in spec.ports.iter().zip(ports) {
         for protocol in definition.protocol.split(',') {

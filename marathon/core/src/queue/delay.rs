@@ -68,16 +68,6 @@ impl Queue {
         self.delay_until(app).is_none_or(|until| until <= now)
     }
 
-    /// The earliest moment after `now` at which a back-off ends. Costs a lookup.
-    pub fn next_launch_after(&self, now: Timestamp) -> Option<Timestamp> {
-        let after = (
-            Timestamp::from_millis(now.as_millis().saturating_add(1)),
-            PathId::root(),
-            Timestamp::from_millis(i64::MIN),
-        );
-        self.ends.range(after..).next().map(|(until, _, _)| *until)
-    }
-
     /// An instance of this configuration, version `app`, became `condition`: starts, lengthens or advances the delay, or does nothing.
     ///
     /// To be called once for each real change. Whatever ends by itself counts as a failure, normal exit included; what was killed does
@@ -148,16 +138,14 @@ impl Queue {
     fn put(&mut self, key: (PathId, Timestamp), delay: Delay) {
         self.drop_delay(&key);
         let (id, config) = key.clone();
-        self.expiries.insert((delay.expires_at(), id.clone(), config));
-        self.ends.insert((delay.until(), id, config));
+        self.expiries.insert((delay.expires_at(), id, config));
         self.delays.insert(key, delay);
     }
 
     fn drop_delay(&mut self, key: &(PathId, Timestamp)) {
         if let Some(delay) = self.delays.remove(key) {
             let (id, config) = key.clone();
-            self.expiries.remove(&(delay.expires_at(), id.clone(), config));
-            self.ends.remove(&(delay.until(), id, config));
+            self.expiries.remove(&(delay.expires_at(), id, config));
         }
     }
 }
@@ -195,7 +183,6 @@ mod tests {
             queue.observe(&app, Condition::Failed, now);
             assert!(!queue.may_launch(&app, now));
             now = queue.delay_until(&app).unwrap();
-            assert_eq!(queue.next_launch_after(at(now.as_millis() - 1)), Some(now));
         }
         assert_eq!(launches, [0, 1000, 2150, 3473], "rounded up to whole milliseconds");
     }
@@ -267,7 +254,7 @@ mod tests {
         assert!(queue.reset(&first.spec.id));
         assert_eq!((queue.delay_until(&first), queue.delay_until(&upgraded)), (None, None));
         assert!(!queue.reset(&first.spec.id));
-        assert_eq!((queue.next_expiry(), queue.next_launch_after(at(0))), (None, None));
+        assert_eq!(queue.next_expiry(), None);
     }
 
     #[test]
@@ -297,7 +284,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_indexes_agree_with_the_delays(steps in proptest::collection::vec((0..6u8, 0..4u8, 0..90_000i64), 0..60)) {
+        fn the_index_agrees_with_the_delays(steps in proptest::collection::vec((0..6u8, 0..4u8, 0..90_000i64), 0..60)) {
             let mut queue = Queue::default();
             let mut now = at(0);
             for (action, which, later) in steps {
@@ -314,9 +301,6 @@ mod tests {
                     _ => { queue.expire(now); }
                 }
                 prop_assert_eq!(queue.next_expiry(), queue.delays.values().map(Delay::expires_at).min());
-                let ends = queue.delays.values().map(Delay::until).filter(|until| *until > now).min();
-                prop_assert_eq!(queue.next_launch_after(now), ends);
-                prop_assert_eq!(queue.ends.len(), queue.delays.len());
                 prop_assert_eq!(queue.expiries.len(), queue.delays.len());
             }
         }

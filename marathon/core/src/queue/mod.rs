@@ -25,8 +25,6 @@ pub struct Queue {
     delays: OrdMap<(PathId, Timestamp), Delay>,
     /// The keys of `delays` by the moment at which they expire.
     expiries: OrdSet<(Timestamp, PathId, Timestamp)>,
-    /// The keys of `delays` by the moment at which launches are allowed again.
-    ends: OrdSet<(Timestamp, PathId, Timestamp)>,
     /// What became of offers, for each app that wants some.
     pub statistics: OrdMap<PathId, Arc<OfferStatistics>>,
 }

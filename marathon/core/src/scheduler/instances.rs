@@ -96,12 +96,26 @@ impl Scheduler {
 
     /// Forgets an instance whose task ended, or cannot be reached, and that is not to go on.
     pub(super) fn forget_ended(&mut self, mut instance: Instance) {
-        if matches!(instance.condition, Condition::Unreachable | Condition::UnreachableInactive) {
+        if instance.condition.is_out_of_reach() {
             // Nobody would tell otherwise: no further status comes.
             instance.condition = Condition::Killed;
             self.announce(&instance);
         }
         self.drop_instance(&instance.id);
+    }
+
+    /// The clock was set back: nothing has happened in the future.
+    pub(super) fn instances_set_back(&mut self) {
+        let mut moved = Vec::new();
+        for instance in self.state.instances.values().flat_map(|instances| instances.values()) {
+            let mut instance = Instance::clone(instance);
+            if instance.happened_until(self.now) {
+                moved.push(instance);
+            }
+        }
+        for instance in moved {
+            self.put(instance);
+        }
     }
 
     /// `instance_changed_event`

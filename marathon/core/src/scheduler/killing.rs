@@ -5,7 +5,7 @@ use substrate_core::protocol::{AgentId, TaskId, scheduler::Call};
 use super::{Scheduler, Timer};
 use crate::{
     id::InstanceId,
-    instance::{Condition, Goal, Instance},
+    instance::{Goal, Instance},
 };
 
 /// Tasks of no instance that are being killed. One more is killed once, and again when it is heard of again.
@@ -34,7 +34,7 @@ impl Scheduler {
 
     /// After a new subscription: what was asked of the master before may be lost.
     pub(super) fn repeat_kills(&mut self) {
-        let instances: Vec<InstanceId> = self.timers.kills().cloned().collect();
+        let instances: Vec<InstanceId> = self.timers.keys().filter_map(Timer::killed).cloned().collect();
         for id in instances {
             self.kill_again(&id);
         }
@@ -69,7 +69,7 @@ impl Scheduler {
             self.request_kill(instance);
             return true;
         }
-        let out_of_reach = matches!(instance.condition, Condition::Unreachable | Condition::UnreachableInactive);
+        let out_of_reach = instance.condition.is_out_of_reach();
         if out_of_reach {
             self.decommission(&instance.id);
         }

@@ -27,6 +27,7 @@ mod tests;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 use health_core::Schedule;
@@ -52,6 +53,9 @@ use ids::Ids;
 use offers::Intake;
 use subscription::Link;
 use timers::{Timer, Timers};
+
+/// A clock that is set back by less than this is taken to stand still until it has caught up.
+const HOLD: Duration = Duration::from_secs(1);
 
 /// The scheduler.
 ///
@@ -126,12 +130,20 @@ impl Scheduler {
         self.state.clone()
     }
 
-    /// Clocks are set back; nothing may wait until they catch up.
+    /// Clocks are set back; nothing may wait until they catch up. A step back of less than [`HOLD`] is waited out.
+    ///
+    /// Costs the number of instances where it is set back, which is rare.
     fn set_clock(&mut self, now: Timestamp) {
+        if now < self.now && self.now.since(now) < HOLD {
+            return;
+        }
         if now < self.now {
             self.timers.bring_forward(self.now.since(now));
             self.intake.clock_set_back(now);
+            self.link.clock_set_back(now);
             self.forget_backoffs();
+            self.now = now;
+            self.instances_set_back();
             self.probes_set_back(now);
         }
         self.now = now;

@@ -119,7 +119,11 @@ impl Scheduler {
 
     /// An instance whose version is missing goes on with the newest; without any it is forgotten, and its task killed as one of no
     /// instance once the master tells of it.
-    fn recover_instance(&mut self, instance: Arc<Instance>) {
+    fn recover_instance(&mut self, mut instance: Arc<Instance>) {
+        // Stored by a clock that was ahead of this one.
+        if Arc::make_mut(&mut instance).happened_until(self.now) {
+            self.touched.insert(instance.id.clone());
+        }
         let spec = &instance.id.spec;
         if instance.goal != Goal::Running && !instance.has_live_task() {
             self.touched.insert(instance.id.clone());

@@ -60,6 +60,11 @@ impl Link {
         }
     }
 
+    /// Or silence would be noticed only when the clock has caught up.
+    pub fn clock_set_back(&mut self, now: Timestamp) {
+        self.heard_at = self.heard_at.min(now);
+    }
+
     pub fn is_subscribed(&self) -> bool {
         self.phase == Phase::Subscribed
     }

@@ -79,7 +79,7 @@ fn check_instance(state: &State, instance: &Instance, broken: &mut Vec<String>) 
         if task.id != name.task_id() {
             broken.push(format!("{id} in incarnation {} has task {}", instance.incarnation, task.id));
         }
-        let out_of_reach = matches!(instance.condition, Condition::Unreachable | Condition::UnreachableInactive);
+        let out_of_reach = instance.condition.is_out_of_reach();
         if out_of_reach != task.unreachable_since.is_some() {
             broken
                 .push(format!("{id} is {:?}, and out of reach since {:?}", instance.condition, task.unreachable_since));

@@ -1,19 +1,13 @@
 //! Looking around in a group tree. Everything costs what it finds, not what exists.
 
-use std::{ops::Bound, sync::Arc, time::Duration};
+use std::{ops::Bound, sync::Arc};
 
 use imbl::OrdMap;
-use marathon_time::Timestamp;
 
 use super::{Group, Root};
 use crate::{id::PathId, spec::App};
 
 impl Root {
-    /// The version of a tree that follows this one at `now`: later than this one's even if the clock stood still or went back.
-    pub fn next_version(&self, now: Timestamp) -> Timestamp {
-        now.max(self.version + Duration::from_millis(1))
-    }
-
     /// Every app anywhere below `group`, by id.
     pub fn apps_within<'a>(&'a self, group: &PathId) -> impl Iterator<Item = (&'a PathId, &'a Arc<App>)> + use<'a> {
         below(&self.apps, group)
@@ -116,13 +110,5 @@ mod tests {
     fn a_group_is_empty_until_something_is_in_it() {
         let root = root(&["/a", "/a/b"]);
         assert!(!root.is_empty_group(&path("/a")) && root.is_empty_group(&path("/a/b")));
-    }
-
-    #[test]
-    fn versions_grow_whatever_the_clock_does() {
-        let root = Root { version: Timestamp::from_millis(5), ..Root::default() };
-        for (now, expected) in [(4, 6), (5, 6), (6, 6), (9, 9)] {
-            assert_eq!(root.next_version(Timestamp::from_millis(now)), Timestamp::from_millis(expected));
-        }
     }
 }

@@ -13,6 +13,7 @@ use marathon_core::{
     scheduler::{Scheduler, Seeds},
     state::State,
 };
+use marathon_time::Timestamp;
 use substrate_core::protocol::{
     TaskId,
     scheduler::{Call, Operation},
@@ -29,7 +30,7 @@ impl World {
         self.forget_unstored_steps();
         let seeds = Seeds { instances: 0, deployments: 0, ports: 0 };
         let recovered = Scheduler::new(scheduler_config(), self.scheduler.disk.clone(), seeds, self.now).snapshot();
-        if let Some(lost) = difference(&self.scheduler.committed, &recovered) {
+        if let Some(lost) = difference(&self.scheduler.committed, &recovered, self.now) {
             self.violate(Invariant::Durability, format!("after a restart {lost}"));
         }
     }
@@ -38,7 +39,7 @@ impl World {
     pub(crate) fn check_a_last_recovery(&mut self) {
         self.check_recovery();
         let Some(core) = &self.scheduler.core else { return };
-        if let Some(lost) = difference(&core.snapshot(), &self.scheduler.committed) {
+        if let Some(lost) = difference(&core.snapshot(), &self.scheduler.committed, self.now) {
             self.violate(Invariant::Durability, format!("in the store {lost}"));
         }
     }
@@ -74,15 +75,15 @@ impl World {
     }
 }
 
-/// The first thing in which two states differ.
-fn difference(was: &State, is: &State) -> Option<String> {
+/// The first thing in which two states differ at `now`.
+fn difference(was: &State, is: &State, now: Timestamp) -> Option<String> {
     if was.root.version != is.root.version && was.last_event > 0 {
         return Some(format!("the tree is of {} instead of {}", is.root.version, was.root.version));
     }
     if was.root.apps != is.root.apps || was.root.groups != is.root.groups && was.last_event > 0 {
         return Some("the tree is another".into());
     }
-    let (old, new) = (instances(was), instances(is));
+    let (old, new) = (instances(was, now), instances(is, now));
     for (id, instance) in &old {
         match new.get(id) {
             None => return Some(format!("{id} is missing")),
@@ -107,8 +108,13 @@ fn difference(was: &State, is: &State) -> Option<String> {
     others.into_iter().find(|(_, differs)| *differs).map(|(what, _)| what.to_owned())
 }
 
-/// Without what is found out again.
-fn instances(state: &State) -> BTreeMap<&InstanceId, Instance> {
+/// Without what is found out again, and with nothing in the future: that is moved to the present at a start.
+fn instances(state: &State, now: Timestamp) -> BTreeMap<&InstanceId, Instance> {
     let all = state.instances.values().flat_map(|of_spec| of_spec.iter());
-    all.map(|(id, instance)| (id, Instance { health: Vec::new(), ..Instance::clone(instance) })).collect()
+    let comparable = |instance: &Instance| {
+        let mut instance = Instance { health: Vec::new(), ..Instance::clone(instance) };
+        instance.happened_until(now);
+        instance
+    };
+    all.map(|(id, instance)| (id, comparable(instance))).collect()
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use health_core::Outcome;
+use marathon_core::id::TaskName;
 use substrate_core::{
     agent::{ContainerEvent, Exit, Input, Launch},
     protocol::{ContainerId, TaskId},
@@ -197,17 +198,25 @@ impl World {
     pub(super) fn agent_probe_answered(&mut self, agent: usize, boot: u64, id: ContainerId, answers: bool) {
         let site = &self.agents[agent];
         let Some(container) = site.containers.get(&id).filter(|_| site.boot == boot) else { return };
-        let well = self.truths.get(container.task()).is_some_and(Truth::is_well);
-        let outcome = self.outcome(well && answers);
+        let task = container.task();
+        let well = self.truths.get(task).is_some_and(Truth::is_well);
+        let outcome = self.outcome(task, well && answers);
         self.step_agent(agent, Input::Probed(id, outcome));
     }
 
-    pub(super) fn outcome(&self, well: bool) -> Outcome {
-        if well || self.sabotage == Some(Sabotage::HealthLies) {
-            Outcome::Healthy
-        } else {
-            Outcome::unhealthy("no answer")
-        }
+    pub(super) fn outcome(&self, task: &TaskId, well: bool) -> Outcome {
+        let lies = || self.sabotage == Some(Sabotage::HealthLies) && self.is_replacement(task);
+        if well || lies() { Outcome::Healthy } else { Outcome::unhealthy("no answer") }
+    }
+
+    /// Whether instances of other versions of its app are about.
+    fn is_replacement(&self, task: &TaskId) -> bool {
+        let instances = &self.scheduler.disk.instances;
+        let name: Option<TaskName> = task.as_str().parse().ok();
+        let own = name.and_then(|name| instances.iter().find(|instance| instance.id == name.instance));
+        own.is_some_and(|own| {
+            instances.iter().any(|other| other.id.spec == own.id.spec && other.version != own.version)
+        })
     }
 
     pub(super) fn truth(&mut self, task: &TaskId, change: impl FnOnce(&mut Truth)) {

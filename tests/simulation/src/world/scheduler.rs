@@ -251,7 +251,7 @@ impl World {
         }
         let truth = self.truths.get(&probe.task);
         let reachable = truth.is_some_and(|truth| self.agents[truth.agent].is_reachable());
-        let outcome = self.outcome(answers && reachable && truth.is_some_and(Truth::is_well));
+        let outcome = self.outcome(&probe.task, answers && reachable && truth.is_some_and(Truth::is_well));
         self.step_scheduler(Input::Probed { probe: probe.clone(), outcome });
     }
 
