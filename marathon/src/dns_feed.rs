@@ -14,11 +14,12 @@ use imbl::{OrdMap, ordmap::DiffItem};
 use marathon_core::{
     id::{InstanceId, PathId},
     instance::{self, Condition, Instance},
-    spec::{AppSpec, PortDefinition},
+    matching::task::discovery,
+    spec::AppSpec,
     state::State,
 };
 use marathon_time::Timestamp;
-use substrate_core::protocol::AgentId;
+use substrate_core::protocol::{AgentId, task};
 use tracing::debug;
 
 use crate::service::{Handle, clock};
@@ -174,8 +175,8 @@ impl Feed {
 
     fn describe(&self, instance: &Instance, task: &instance::Task) -> Task {
         let spec = self.spec_of(&instance.id.spec, instance.version);
-        let definitions = spec.map_or(&[][..], |spec| &spec.ports);
         let name = instance.id.spec.host_name();
+        let ports = spec.map_or_else(Vec::new, |spec| discovery(spec, &task.ports).ports);
         Task {
             id: task.id.to_string(),
             name: name.clone(),
@@ -184,7 +185,7 @@ impl Feed {
             running: true,
             healthy: instance.health(),
             host_ports: task.ports.clone(),
-            discovery: Some(Discovery { name, ports: discovery_ports(definitions, &task.ports) }),
+            discovery: Some(Discovery { name, ports: ports.into_iter().map(discovery_port).collect() }),
             addresses: TaskAddresses { net_info: task.ip_addresses.clone(), ..TaskAddresses::default() },
         }
     }
@@ -203,19 +204,8 @@ fn findable(instance: &Instance) -> Option<&instance::Task> {
     instance.task.as_ref().filter(|_| found)
 }
 
-/// One entry per port and protocol, as the task itself was described to its agent.
-fn discovery_ports(definitions: &[PortDefinition], ports: &[u16]) -> Vec<DiscoveryPort> {
-    let mut entries = Vec::with_capacity(ports.len());
-    for (definition, number) in definitions.iter().zip(ports) {
-        for protocol in definition.protocol.split(',') {
-            entries.push(DiscoveryPort {
-                number: *number,
-                name: definition.name.clone(),
-                protocol: Some(protocol.trim().to_owned()),
-            });
-        }
-    }
-    entries
+fn discovery_port(port: task::DiscoveryPort) -> DiscoveryPort {
+    DiscoveryPort { number: port.number, name: port.name, protocol: Some(port.protocol) }
 }
 
 #[cfg(test)]

@@ -283,13 +283,7 @@ async fn put_app(
         let put = TreeChange::PutApps(vec![AppPut::Spec { spec, expect }]);
         deploy(&scheduler, put, force, origin(&request)).await?
     };
-    if existed {
-        return accepted(result);
-    }
-    Ok(HttpResponse::Created()
-        .insert_header((header::LOCATION, location(&request, &id)))
-        .insert_header((DEPLOYMENT_ID, result.deployment_id.clone()))
-        .json(result))
+    if existed { accepted(result) } else { created(result, &request, &id) }
 }
 
 /// Updates an existing app.
@@ -348,7 +342,7 @@ pub(super) fn result_of(accepted: Accepted) -> Result<DeploymentResult, ApiError
         Accepted::Deployment { id, version } => Ok(DeploymentResult { version, deployment_id: id.to_string() }),
         other @ (Accepted::Steps(_) | Accepted::Killed(_) | Accepted::Attached { .. } | Accepted::Done) => {
             tracing::error!(answer = ?other, "a change was answered with something else than a deployment");
-            Err(ApiError::new(actix_web::http::StatusCode::INTERNAL_SERVER_ERROR, "The answer makes no sense"))
+            Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "The answer makes no sense"))
         }
     }
 }
@@ -356,6 +350,14 @@ pub(super) fn result_of(accepted: Accepted) -> Result<DeploymentResult, ApiError
 /// 200 with the deployment.
 pub(super) fn accepted(result: DeploymentResult) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().insert_header((DEPLOYMENT_ID, result.deployment_id.clone())).json(result))
+}
+
+/// 201 with the deployment, and where to find what it creates.
+pub(super) fn created(result: DeploymentResult, request: &HttpRequest, id: &PathId) -> Result<HttpResponse, ApiError> {
+    Ok(HttpResponse::Created()
+        .insert_header((header::LOCATION, location(request, id)))
+        .insert_header((DEPLOYMENT_ID, result.deployment_id.clone()))
+        .json(result))
 }
 
 /// Merges an update over what is there and deploys it; again, if somebody else was faster.
@@ -452,6 +454,6 @@ fn origin(request: &HttpRequest) -> Option<Origin> {
 }
 
 /// Where Marathon says that something created is: at the server's root, as it always said.
-pub(super) fn location(request: &HttpRequest, id: &PathId) -> String {
+fn location(request: &HttpRequest, id: &PathId) -> String {
     format!("http://{}{id}", request.connection_info().host())
 }

@@ -141,13 +141,19 @@ impl Reader {
         Ok(Self { subscription, wanted, lost, _attachment: attachment })
     }
 
-    /// The next events that are wanted, possibly none of those that came.
+    /// The next events that are wanted, at least one. `None`: they cannot be read.
     async fn next(&mut self) -> Option<Vec<EventRow>> {
-        match self.subscription.next().await? {
-            Ok(rows) => Some(rows.into_iter().filter(|row| self.wanted.has(row)).collect()),
-            Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "a subscriber's events cannot be read");
-                None
+        loop {
+            let mut rows = match self.subscription.next().await? {
+                Ok(rows) => rows,
+                Err(error) => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "a subscriber's events cannot be read");
+                    return None;
+                }
+            };
+            rows.retain(|row| self.wanted.has(row));
+            if !rows.is_empty() {
+                return Some(rows);
             }
         }
     }
@@ -192,15 +198,11 @@ fn over_http(
         }
         loop {
             let rows = tokio::select! {
-                rows = reader.next() => rows,
-                () = tokio::time::sleep(KEEP_ALIVE) => Some(Vec::new()),
+                rows = while_kept_alive(reader.next(), &chunks) => rows,
                 () = chunks.closed() => return,
                 () = closing.cancelled() => return,
             };
             let Some(rows) = rows else { return };
-            if rows.is_empty() && chunks.send(Bytes::from_static(b"\r\n")).await.is_err() {
-                return;
-            }
             for row in rows {
                 if chunks.send(frame(&row)).await.is_err() {
                     return;
@@ -209,6 +211,20 @@ fn over_http(
         }
     });
     tokio_stream::wrappers::ReceiverStream::new(receiver).map(Ok)
+}
+
+/// Waits for `rows`, which a slow store may keep, and sends an empty line from time to time meanwhile. `None`: nobody reads any more.
+async fn while_kept_alive(
+    rows: impl Future<Output = Option<Vec<EventRow>>>,
+    chunks: &mpsc::Sender<Bytes>,
+) -> Option<Vec<EventRow>> {
+    let mut rows = std::pin::pin!(rows);
+    loop {
+        tokio::select! {
+            rows = &mut rows => return rows,
+            () = tokio::time::sleep(KEEP_ALIVE) => chunks.send(Bytes::from_static(b"\r\n")).await.ok()?,
+        }
+    }
 }
 
 fn frame(row: &EventRow) -> Bytes {

@@ -1,6 +1,6 @@
 //! Paths that no handler wants: 405 where another method would do, 404 otherwise.
 
-use actix_web::{HttpRequest, HttpResponse, dev::ResourceDef, http::StatusCode};
+use actix_web::{HttpRequest, HttpResponse, dev::ResourceDef};
 use marathon_openapi::error::ErrorBody;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -58,12 +58,11 @@ fn allowed(item: &Methodical) -> Vec<&'static str> {
 pub async fn answer(request: HttpRequest, methods: actix_web::web::Data<Methods>) -> HttpResponse {
     match methods.for_path(request.path()) {
         Some(allow) if !allow.split(", ").any(|method| method == request.method().as_str()) => {
-            let status = if request.method() == actix_web::http::Method::OPTIONS {
-                StatusCode::OK
-            } else {
-                StatusCode::METHOD_NOT_ALLOWED
-            };
-            HttpResponse::build(status).insert_header(("Allow", allow)).json(ErrorBody::new("Method Not Allowed"))
+            if request.method() == actix_web::http::Method::OPTIONS {
+                return HttpResponse::Ok().insert_header(("Allow", allow)).finish();
+            }
+            let refusal = ErrorBody::new("Method Not Allowed");
+            HttpResponse::MethodNotAllowed().insert_header(("Allow", allow)).json(refusal)
         }
         // Marathon 1.11 answers 500 here; 404 is what it did before, and what clients expect.
         Some(_) | None => HttpResponse::NotFound().json(ErrorBody::new("URI not found")),

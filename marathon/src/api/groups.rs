@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::{
-    HttpRequest, HttpResponse, delete, get,
-    http::header,
-    patch, post, put,
+    HttpRequest, HttpResponse, delete, get, patch, post, put,
     web::{Bytes, Path},
 };
 use marathon_core::{
@@ -26,9 +24,8 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
     Scheduler,
-    apps::{accepted, deploy, describe, location, result_of},
+    apps::{accepted, created, deploy, describe, result_of},
     error::ApiError,
-    headers::DEPLOYMENT_ID,
     params::{Embed, Params},
 };
 use crate::{
@@ -62,8 +59,9 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(delete_group);
 }
 
+/// An endpoint that shows the tree or a part of it: `$with`, given what the path of the URL says.
 macro_rules! read {
-    ($(#[$doc:meta])* $name:ident, $url:literal, $with:ident, $body:ty $(, $path:ident: $kind:ty)?; $($param:tt)*) => {
+    ($(#[$doc:meta])* $name:ident, $url:literal, $body:ty $(, $path:ident: $kind:ty)? => $with:ident($($arg:expr),*); $($param:tt)*) => {
         $(#[$doc])*
         #[utoipa::path(
             tag = "groups",
@@ -72,88 +70,52 @@ macro_rules! read {
         )]
         #[get($url)]
         async fn $name(scheduler: Scheduler $(, $path: Path<$kind>)?, params: Params) -> Result<HttpResponse, ApiError> {
-            $with(&scheduler, ($($path.into_inner(),)?), &params)
+            $(let $path = $path.into_inner();)?
+            $with(&scheduler, &params, $($arg),*)
         }
     };
 }
 
 read!(
     /// Every app.
-    root_apps, "/v2/groups/apps", apps, Vec<AppInfo>;
+    root_apps, "/v2/groups/apps", Vec<AppInfo> => apps(PathId::root());
 );
 read!(
     /// Every app at or below a group.
-    group_apps, "/v2/groups/{id:.*}/apps", apps, Vec<AppInfo>, id: String;
+    group_apps, "/v2/groups/{id:.*}/apps", Vec<AppInfo>, id: String => apps(group_id(&id)?);
     ("id" = String, Path, description = "Id of the group; may hold slashes"),
 );
 read!(
     /// The versions of the tree that are kept, newest first.
-    root_versions, "/v2/groups/versions", versions, Vec<String>;
+    root_versions, "/v2/groups/versions", Vec<String> => versions(PathId::root());
 );
 read!(
     /// The versions of the tree that are kept, newest first.
-    group_versions, "/v2/groups/{id:.*}/versions", versions, Vec<String>, id: String;
+    group_versions, "/v2/groups/{id:.*}/versions", Vec<String>, id: String => versions(group_id(&id)?);
     ("id" = String, Path, description = "Id of the group; may hold slashes"),
 );
 read!(
     /// The tree as of a version.
-    root_version, "/v2/groups/versions/{version}", version, GroupInfo, at: String;
+    root_version, "/v2/groups/versions/{version}", GroupInfo, at: String => version(PathId::root(), &at);
     ("version" = String, Path, description = "A timestamp from the list of versions"),
 );
 read!(
     /// A group as of a version.
-    group_version, "/v2/groups/{id:.*}/versions/{version}", version, GroupInfo, at: (String, String);
+    group_version, "/v2/groups/{id:.*}/versions/{version}", GroupInfo, at: (String, String) => version(group_id(&at.0)?, &at.1);
     ("id" = String, Path, description = "Id of the group; may hold slashes"),
     ("version" = String, Path, description = "A timestamp from the list of versions"),
 );
 read!(
     /// The whole tree.
-    get_root, "/v2/groups", present, GroupInfo;
+    get_root, "/v2/groups", GroupInfo => present(PathId::root());
 );
 read!(
     /// A group with what is in it.
-    get_group, "/v2/groups/{id:.*}", present, GroupInfo, id: String;
+    get_group, "/v2/groups/{id:.*}", GroupInfo, id: String => present(group_id(&id)?);
     ("id" = String, Path, description = "Id of the group; may hold slashes"),
 );
 
-/// What the path of a URL may say of a group: nothing, an id, or an id and a version.
-trait At {
-    fn id(&self) -> Result<PathId, ApiError>;
-    fn version(&self) -> Result<Timestamp, ApiError>;
-}
-
-impl At for () {
-    fn id(&self) -> Result<PathId, ApiError> {
-        Ok(PathId::root())
-    }
-
-    fn version(&self) -> Result<Timestamp, ApiError> {
-        Err(ApiError::unprocessable("no version given"))
-    }
-}
-
-impl At for (String,) {
-    fn id(&self) -> Result<PathId, ApiError> {
-        group_id(&self.0)
-    }
-
-    fn version(&self) -> Result<Timestamp, ApiError> {
-        self.0.parse().map_err(ApiError::unprocessable)
-    }
-}
-
-impl At for ((String, String),) {
-    fn id(&self) -> Result<PathId, ApiError> {
-        group_id(&self.0.0)
-    }
-
-    fn version(&self) -> Result<Timestamp, ApiError> {
-        self.0.1.parse().map_err(ApiError::unprocessable)
-    }
-}
-
-fn apps(scheduler: &Handle, at: impl At, params: &Params) -> Result<HttpResponse, ApiError> {
-    let id = at.id()?;
+fn apps(scheduler: &Handle, params: &Params, id: PathId) -> Result<HttpResponse, ApiError> {
     let published = scheduler.view();
     let state = &published.state;
     if !state.root.groups.contains_key(&id) {
@@ -164,8 +126,7 @@ fn apps(scheduler: &Handle, at: impl At, params: &Params) -> Result<HttpResponse
     Ok(HttpResponse::Ok().json(apps))
 }
 
-fn versions(scheduler: &Handle, at: impl At, _: &Params) -> Result<HttpResponse, ApiError> {
-    let id = at.id()?;
+fn versions(scheduler: &Handle, _: &Params, id: PathId) -> Result<HttpResponse, ApiError> {
     let published = scheduler.view();
     if !published.state.root.groups.contains_key(&id) {
         return Err(Rejection::UnknownGroup(id).into());
@@ -175,34 +136,17 @@ fn versions(scheduler: &Handle, at: impl At, _: &Params) -> Result<HttpResponse,
     Ok(HttpResponse::Ok().json(versions))
 }
 
-fn present(scheduler: &Handle, at: impl At, params: &Params) -> Result<HttpResponse, ApiError> {
+fn present(scheduler: &Handle, params: &Params, id: PathId) -> Result<HttpResponse, ApiError> {
     let published = scheduler.view();
-    answer(&published.state, &published.state.root, &at.id()?, params)
+    answer(&published.state, &published.state.root, &id, params)
 }
 
-/// `/v2/groups/versions/{version}` has its version where other paths have the id.
-fn version(scheduler: &Handle, at: impl VersionAt, params: &Params) -> Result<HttpResponse, ApiError> {
-    let (id, version) = at.id_and_version()?;
+fn version(scheduler: &Handle, params: &Params, id: PathId, version: &str) -> Result<HttpResponse, ApiError> {
+    let version: Timestamp = version.parse().map_err(ApiError::unprocessable)?;
     let published = scheduler.view();
     let unknown = || ApiError::not_found(format!("Group '{id}' does not exist in version {version}"));
     let root = published.state.roots.get(&version).ok_or_else(unknown)?;
     answer(&published.state, root, &id, params)
-}
-
-trait VersionAt {
-    fn id_and_version(&self) -> Result<(PathId, Timestamp), ApiError>;
-}
-
-impl VersionAt for (String,) {
-    fn id_and_version(&self) -> Result<(PathId, Timestamp), ApiError> {
-        Ok((PathId::root(), self.version()?))
-    }
-}
-
-impl VersionAt for ((String, String),) {
-    fn id_and_version(&self) -> Result<(PathId, Timestamp), ApiError> {
-        Ok((self.id()?, self.version()?))
-    }
 }
 
 fn answer(state: &State, root: &Root, id: &PathId, params: &Params) -> Result<HttpResponse, ApiError> {
@@ -268,10 +212,7 @@ async fn create(
     let id = change.id.clone();
     let change = TreeChange::CreateGroup(change);
     let result = deploy(scheduler, change, params.flag("force", false), None).await?;
-    Ok(HttpResponse::Created()
-        .insert_header((header::LOCATION, location(request, &id)))
-        .insert_header((DEPLOYMENT_ID, result.deployment_id.clone()))
-        .json(result))
+    created(result, request, &id)
 }
 
 fn only_for_put(member: &str) -> ApiError {

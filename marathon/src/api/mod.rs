@@ -1,6 +1,7 @@
 //! The REST API: one file per family of endpoints. A handler translates: request in, command or look at the view, answer out.
 
 mod apps;
+mod courtesy;
 mod deployments;
 mod docs;
 mod error;

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use utoipa_actix_web::AppExt;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use super::{About, docs, fallback, headers, routes, slashes};
+use super::{About, courtesy, docs, fallback, headers, routes, slashes};
 use crate::service::Handle;
 
 /// Largest body of a request: a group of some thousand apps fits.
@@ -83,9 +83,12 @@ impl Server {
                 .service(console)
                 .configure(web_ui::configure)
                 .default_service(web::to(fallback::answer))
+                .wrap(from_fn(courtesy::unreadable_bodies))
+                .wrap(from_fn(courtesy::only_what_is_known))
                 .wrap(headers::defaults(scheduler.leader()))
                 .wrap(Compress::default())
                 .wrap(from_fn(slashes::normalize))
+                .wrap(from_fn(courtesy::head_and_spelling))
         });
         let server = server
             .h1_allow_half_closed(false)
@@ -115,6 +118,8 @@ impl Server {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
     use crate::service::Handle;
 
@@ -158,11 +163,57 @@ mod tests {
             ("POST", "/v2/queue", 405, Some("GET")),
             ("GET", "/v2/nothing", 404, None),
             ("OPTIONS", "/v2/groups", 200, Some("GET, PUT, POST, DELETE")),
+            ("HEAD", "/v2/events", 405, Some("GET")),
         ] {
             let url = format!("http://{}{path}", server.address());
             let response = client().request(method.parse().unwrap(), url).send().await.unwrap();
             let allowed = response.headers().get("allow").map(|value| value.to_str().unwrap().to_owned());
             assert_eq!((response.status().as_u16(), allowed.as_deref()), (status, allow), "{method} {path}");
+        }
+        server.stop().await;
+    }
+
+    #[actix_web::test]
+    async fn every_answer_has_marathons_manners() {
+        let server = Server::start(ServerConfig {
+            address: "127.0.0.1:0".parse().unwrap(),
+            scheduler: Arc::new(Handle::of_nobody()),
+            about: About { info: marathon_openapi::info::Info::default() },
+            http: client(),
+        })
+        .unwrap();
+        let address = server.address();
+        let ask = async |request: String| {
+            let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).await.unwrap();
+            let answer = String::from_utf8(answer).unwrap();
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            (head.to_owned(), body.to_owned())
+        };
+        let end = "Host: x\r\nConnection: close\r\n";
+
+        let (head, body) = ask(format!("HEAD /ping HTTP/1.1\r\n{end}\r\n")).await;
+        assert!(head.starts_with("HTTP/1.1 200") && body.is_empty(), "{head} {body}");
+        assert!(head.contains("\r\nX-Marathon-Leader: ") && head.contains("\r\nContent-Length: 4"), "{head}");
+
+        for (path, status) in [("/v2/apps", "502"), ("/v2/apps/x", "502"), ("/v2/groups", "502"), ("/v2/info", "200")] {
+            let (head, body) = ask(format!("GET {path} HTTP/1.1\r\n{end}\r\n")).await;
+            assert!(
+                head.starts_with(&format!("HTTP/1.1 {status}")),
+                "{path} of somebody who knows nothing: {head} {body}"
+            );
+        }
+
+        let broken = "Transfer-Encoding: chunked\r\n\r\n5\r\n{\"id\"\r\nno size\r\n";
+        let too_large = format!("Content-Length: {}\r\n\r\n", MAX_BODY + 1);
+        for (body, status) in [(broken, "400"), (&too_large, "413")] {
+            let (head, body) = ask(format!("POST /v2/apps HTTP/1.1\r\n{end}{body}")).await;
+            assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{head}");
+            assert!(head.contains("\r\nX-Marathon-Leader: "), "{head}");
+            let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+            assert!(body["message"].is_string(), "{body}");
         }
         server.stop().await;
     }

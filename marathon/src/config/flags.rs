@@ -298,6 +298,9 @@ pub struct SchedulerFlags {
     /// Events kept for subscribers that reconnect
     #[arg(long, env = "MARATHON_MAX_EVENTS", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     pub max_events: u64,
+    /// Events older than this are dropped, in milliseconds
+    #[arg(long, env = "MARATHON_MAX_EVENT_AGE", default_value_t = 604_800_000, value_name = "MS")]
+    pub max_event_age: u64,
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

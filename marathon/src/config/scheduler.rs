@@ -66,6 +66,7 @@ impl SchedulerFlags {
             max_instances_per_offer: self.max_instances_per_offer,
             min_revive_offers_interval: Duration::from_millis(self.min_revive_offers_interval),
             max_events: self.max_events,
+            max_event_age: Duration::from_millis(self.max_event_age),
         };
         let probes = self.max_concurrent_marathon_health_checks;
         Ok(SchedulerConfig { core, http_address, store: self.store, probes, webui_url: self.webui_url })

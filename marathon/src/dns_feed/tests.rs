@@ -4,7 +4,7 @@ use dns::Settings;
 use marathon_core::{
     id::TaskName,
     instance::Goal,
-    spec::{App, Backoff, KillSelection, Needs, UnreachableStrategy, UpgradeStrategy},
+    spec::{App, Backoff, KillSelection, Needs, PortDefinition, UnreachableStrategy, UpgradeStrategy},
 };
 use substrate_core::{
     protocol::{FrameworkId, offer::AgentAddress, scheduler::MasterInfo, task::Run},

@@ -27,7 +27,7 @@ pub use view::{Published, View};
 
 use crate::{driver::Driver, store::Store};
 
-/// Inputs that may wait. Commands beyond are refused with 503; the master's events and probes wait.
+/// Inputs that may wait. Commands beyond wait for a while outside, and are then refused with 503; the master's events and probes wait.
 const INBOX: usize = 8_192;
 /// Pause between a term that failed and the next attempt to lead.
 const RETRY: Duration = Duration::from_millis(500);

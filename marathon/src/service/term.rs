@@ -13,10 +13,15 @@ use super::{
     committer::{Batch, Committer, Done, Failure, Reply, Unsettled},
     handle::Message,
 };
-use crate::{driver::DriverEvent, store::Term};
+use crate::{
+    driver::DriverEvent,
+    store::{StoreError, Term},
+};
 
 /// Inputs stepped before what they led to is committed together.
 const AT_ONCE: usize = 512;
+/// Who waits so long for the lead waits for another scheduler, not for an answer.
+const SOMEBODY_ELSE_LEADS: Duration = Duration::from_secs(5);
 
 /// How a term ended without a fault.
 pub(super) enum Ended {
@@ -37,7 +42,7 @@ pub(super) async fn lead(
     unsettled: &mut Option<Unsettled>,
     stop: &CancellationToken,
 ) -> Result<Ended, Failure> {
-    let term = service.store.lead(&service.leader).await?;
+    let term = take_the_lead(service, inbox).await?;
     let recovered = service.store.load().await?;
     // Whoever began a term before cannot commit any more, so what is not there now never will be.
     if let Some(unsettled) = unsettled.take() {
@@ -88,6 +93,18 @@ pub(super) async fn lead(
         let _ = committer.await;
     }
     ended
+}
+
+/// A store that is out of reach fails; one that makes wait says that somebody else leads. What this scheduler knew from an earlier
+/// term is then shown no longer.
+async fn take_the_lead(service: &Service, inbox: &Inbox) -> Result<Term, StoreError> {
+    let leading = service.store.lead(&service.leader);
+    tokio::pin!(leading);
+    tokio::select! {
+        term = &mut leading => return term,
+        () = tokio::time::sleep(SOMEBODY_ELSE_LEADS) => inbox.view.disown(),
+    }
+    leading.await
 }
 
 /// The loop that owns the core.

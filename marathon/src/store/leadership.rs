@@ -14,6 +14,8 @@ use super::StoreError;
 const LOCK_KEY: i64 = i64::from_be_bytes(*b"marathon");
 /// How often a standby tries, and a leader looks whether its lock's connection lives.
 const POLL: Duration = Duration::from_secs(1);
+/// A database that does not answer for so long may have given the lock to somebody else.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// The right to lead, as far as it can be held.
 pub(super) enum Lease {
@@ -71,11 +73,13 @@ impl Lease {
             tokio::time::sleep(POLL).await;
             let mut session = session.lock().await;
             let Some(connection) = session.as_mut() else { return };
-            if let Err(error) = connection.ping().await {
-                warn!(error = %error, "the leader lock's connection broke");
-                *session = None;
-                return;
+            match tokio::time::timeout(ANSWER_LIMIT, connection.ping()).await {
+                Ok(Ok(())) => continue,
+                Ok(Err(error)) => warn!(error = %error, "the leader lock's connection broke"),
+                Err(_) => warn!(limit_ms = ANSWER_LIMIT.as_millis(), "the leader lock's connection does not answer"),
             }
+            *session = None;
+            return;
         }
     }
 }

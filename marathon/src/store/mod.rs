@@ -12,6 +12,7 @@ mod leadership;
 mod memory;
 mod schema;
 mod sql;
+mod url;
 
 use std::sync::Arc;
 

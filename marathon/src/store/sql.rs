@@ -1,6 +1,6 @@
 //! The store over SQL, one text for both databases: numbered placeholders, `TEXT` and `BIGINT` only, ids from the core.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use marathon_core::{
@@ -14,18 +14,26 @@ use marathon_time::Timestamp;
 use sqlx::{
     Any, AnyConnection, AnyPool, AssertSqlSafe, Connection, Row,
     any::{AnyArguments, AnyPoolOptions, AnyRow},
-    postgres::PgConnectOptions,
     query::Query,
 };
 use substrate_core::protocol::FrameworkId;
 use tokio::sync::Mutex;
 
-use super::{EventRow, Store, StoreError, Term, batch::Batch, codec, leadership::Lease, schema};
+use super::{
+    EventRow, Store, StoreError, Term,
+    batch::Batch,
+    codec,
+    leadership::Lease,
+    schema,
+    url::{redacted, resolve},
+};
 
 /// Rows per statement: well under the limits on parameters (32,766 in SQLite, 65,535 in PostgreSQL) with four columns.
 const ROWS_PER_STATEMENT: usize = 1_000;
 /// Connections for reading the event log; there is one more for writing.
 const READERS: u32 = 4;
+/// A commit that takes longer is given up, and with it the term: whether it happened is seen when the next one begins.
+const COMMIT_LIMIT: Duration = Duration::from_secs(30);
 
 /// A store in SQLite or PostgreSQL.
 pub struct SqlStore {
@@ -38,7 +46,10 @@ pub struct SqlStore {
 }
 
 impl SqlStore {
-    /// Opens `sqlite:PATH`, `sqlite::memory:` or `postgres://…` and brings its schema up to date.
+    /// Opens `sqlite:PATH` or `postgres://…` and brings its schema up to date.
+    ///
+    /// # Errors
+    /// Another URL; a file that is in use or cannot be made; a database that cannot be reached or migrated.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
         let (connect_url, lease, is_sqlite) = resolve(url)?;
@@ -91,7 +102,11 @@ impl Store for SqlStore {
         let batch = Batch::of(changes)?;
         let mut writer = self.writer.lock().await;
         let connection = self.reopened(&mut writer).await?;
-        let result = write(connection, term, &batch, events).await;
+        let written = tokio::time::timeout(COMMIT_LIMIT, write(connection, term, &batch, events)).await;
+        let result = written.unwrap_or_else(|_| {
+            let late = std::io::Error::new(std::io::ErrorKind::TimedOut, "the database does not answer");
+            Err(StoreError::Query { doing: "commit", source: late.into() })
+        });
         if result.is_err() {
             // Whatever state the connection is in, the next term starts with a fresh one.
             *writer = None;
@@ -120,36 +135,6 @@ impl Store for SqlStore {
 
     async fn deposed(&self) {
         self.lease.lost().await;
-    }
-}
-
-/// What to connect to, and how leadership is held there.
-fn resolve(url: &str) -> Result<(String, Lease, bool), StoreError> {
-    if let Some(path) = url.strip_prefix("sqlite:") {
-        let path = path.strip_prefix("//").unwrap_or(path);
-        if path == ":memory:" {
-            return Err(StoreError::UnknownUrl(url.to_owned()));
-        }
-        let lease = Lease::file(Path::new(&format!("{path}.lock")).to_owned())?;
-        return Ok((format!("sqlite://{path}?mode=rwc"), lease, true));
-    }
-    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        let options: PgConnectOptions =
-            url.parse().map_err(|source| StoreError::Open { url: redacted(url), source })?;
-        let lease = Lease::Postgres { options: Box::new(options), session: Mutex::new(None) };
-        return Ok((url.to_owned(), lease, false));
-    }
-    Err(StoreError::UnknownUrl(redacted(url)))
-}
-
-/// The URL without a password.
-fn redacted(url: &str) -> String {
-    match (url.find("://"), url.rfind('@')) {
-        (Some(scheme), Some(at)) if at > scheme + 3 => {
-            let user = url[scheme + 3..at].split(':').next().unwrap_or_default();
-            format!("{}://{user}@{}", &url[..scheme], &url[at + 1..])
-        }
-        _ => url.to_owned(),
     }
 }
 

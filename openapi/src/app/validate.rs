@@ -25,7 +25,19 @@ pub fn validate(app: &App) -> Violations {
     roles(app, &mut violations);
     strategies(app, &mut violations);
     labels(app, &mut violations);
+    size(app, &mut violations);
     violations
+}
+
+/// Largest definition, in bytes of its JSON: Marathon's limit for one node of ZooKeeper, rounded. Every task carries most of it to
+/// its agent, every event of a change to every subscriber, and an agent repeats it for all its tasks when it registers.
+pub const MAX_DEFINITION_BYTES: usize = 1 << 20;
+
+fn size(app: &App, violations: &mut Violations) {
+    let bytes = serde_json::to_vec(app).map_or(0, |json| json.len());
+    if bytes > MAX_DEFINITION_BYTES {
+        violations.add("/", format!("must not be larger than {MAX_DEFINITION_BYTES} bytes, but has {bytes}"));
+    }
 }
 
 fn identity(app: &App, violations: &mut Violations) {

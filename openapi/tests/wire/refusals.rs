@@ -353,6 +353,19 @@ fn a_long_object_is_not_repeated_whole() {
 }
 
 #[test]
+fn a_definition_is_refused_when_its_json_is_too_large() {
+    let body = |label: usize| format!(r#"{{"id": "/a", "cmd": "x y", "labels": {{"l": "{}"}}}}"#, "x".repeat(label));
+    let refusal = app::parse_create(body(1 << 20).as_bytes()).unwrap_err();
+    assert!(
+        told(&refusal)[0].starts_with("/: must not be larger than 1048576 bytes, but has 1049"),
+        "{:?}",
+        told(&refusal)
+    );
+    assert_eq!(refusal.status, 422);
+    assert!(app::parse_create(body((1 << 20) - 4096).as_bytes()).is_ok());
+}
+
+#[test]
 fn a_rollback_of_an_app_stands_alone() {
     let refusal = app::parse_update(br#"{"version": "2020-03-01T12:00:00.000Z", "cmd": "ls"}"#).unwrap_err();
     assert_eq!(
@@ -417,6 +430,12 @@ fn a_group_is_refused_with_the_way_to_the_fault() {
             vec!["/groups(1)/apps(0)/healthChecks(0)/port: error.min".to_owned()],
         ),
         (r#"{"id": "/g", "scaleBy": 2}"#, "/", "Object is not valid", vec![format!("/scaleBy: {alone}")]),
+        (
+            r#"{"pods": [], "groups": [{"id": "a", "pods": [{"id": "p"}]}]}"#,
+            "/",
+            "Object is not valid",
+            vec!["/groups(0)/pods: pods is not supported by this server".to_owned()],
+        ),
         (
             r#"{"version": "2020-03-01T12:00:00Z", "scaleBy": 2}"#,
             "/",

@@ -14,4 +14,3 @@ pub mod protocol;
 pub mod resources;
 #[cfg(test)]
 mod testing;
-mod timers;

@@ -22,7 +22,7 @@ use super::service::Inbox;
 /// Messages that wait to be sent; when there are more the connection is given up, for registering again tells everything.
 const OUTBOUND: usize = 16 * 1024;
 /// Largest message from a master.
-const MAX_MESSAGE_BYTES: usize = 16 << 20;
+const MAX_MESSAGE_BYTES: usize = 64 << 20;
 /// For the connection and its upgrade.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// First and longest pause between attempts.

@@ -116,11 +116,6 @@ impl Events {
     pub async fn recv(&mut self) -> Option<Event> {
         self.events.recv().await
     }
-
-    /// Waits for one event at least, and takes up to `limit` of those that wait. Returns how many; 0: the stream is over.
-    pub async fn recv_many(&mut self, events: &mut Vec<Event>, limit: usize) -> usize {
-        self.events.recv_many(events, limit).await
-    }
 }
 
 impl Drop for Events {

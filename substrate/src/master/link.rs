@@ -22,8 +22,9 @@ use super::service::Inbox;
 
 /// Messages that wait for one agent; with one more its connection is closed, and it registers again.
 const OUTBOUND: usize = 16 * 1024;
-/// Largest message of an agent. One that registers with ten thousand tasks sends some ten megabytes.
-const MAX_MESSAGE_BYTES: usize = 16 << 20;
+/// Largest message of an agent. One that registers with ten thousand ordinary tasks sends some ten megabytes; with definitions of
+/// the largest size (a megabyte), sixty fit.
+const MAX_MESSAGE_BYTES: usize = 64 << 20;
 /// A connection that takes nothing for this long is closed.
 const WRITE_LIMIT: Duration = Duration::from_secs(15);
 /// What is told in the reason of a close frame, which has 123 bytes.

@@ -122,7 +122,7 @@ async fn a_frame_that_is_no_message_closes_its_connection_and_no_other() {
         let told = frame.to_string();
         assert_eq!(answer_to(address, frame).await, code, "{}", &told[..told.len().min(80)]);
     }
-    let huge = Message::text("x".repeat((16 << 20) + 1));
+    let huge = Message::text("x".repeat((64 << 20) + 1));
     assert!(matches!(answer_to(address, huge).await, None | Some(CloseCode::Size)));
 
     framework.launch(vec![("t", exec(&["sleep", "1000"]))]).await;

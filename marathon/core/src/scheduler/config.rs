@@ -33,6 +33,8 @@ pub struct Config {
     pub min_revive_offers_interval: Duration,
     /// Events kept in the log; older ones are dropped in steps of a tenth.
     pub max_events: u64,
+    /// Events older than this are dropped, to within a tenth.
+    pub max_event_age: Duration,
 }
 
 impl Default for Config {
@@ -60,6 +62,7 @@ impl Default for Config {
             max_instances_per_offer: 100,
             min_revive_offers_interval: Duration::from_millis(500),
             max_events: 100_000,
+            max_event_age: Duration::from_secs(7 * 24 * 3600),
         }
     }
 }

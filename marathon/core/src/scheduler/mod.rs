@@ -7,6 +7,7 @@
 mod commands;
 mod config;
 mod deployments;
+mod event_log;
 mod health;
 mod ids;
 mod instances;
@@ -49,6 +50,7 @@ pub use io::{
 };
 
 use deployments::Work;
+use event_log::Retention;
 use ids::Ids;
 use offers::Intake;
 use subscription::Link;
@@ -86,8 +88,8 @@ pub struct Scheduler {
     strays: BTreeMap<TaskId, Option<AgentId>>,
     /// The newest version ever given.
     last_version: Timestamp,
-    /// Events up to here are no longer kept.
-    events_dropped: u64,
+    /// How much of the event log is kept.
+    events_kept: Retention,
 
     /// Specs to be reconciled.
     dirty: BTreeSet<PathId>,
@@ -141,6 +143,7 @@ impl Scheduler {
             self.timers.bring_forward(self.now.since(now));
             self.intake.clock_set_back(now);
             self.link.clock_set_back(now);
+            self.events_kept.clock_set_back(now);
             self.forget_backoffs();
             self.now = now;
             self.instances_set_back();
@@ -212,12 +215,10 @@ impl Scheduler {
         seq
     }
 
-    /// Forgets events in steps of a tenth of what is kept, so that not every event costs a deletion.
     fn drop_old_events(&mut self) {
-        let kept = self.state.last_event - self.events_dropped;
-        if kept > self.config.max_events.saturating_add(self.config.max_events / 10) {
-            self.events_dropped = self.state.last_event - self.config.max_events;
-            self.change(Change::DropEventsUpTo(self.events_dropped));
+        let (max_events, max_age) = (self.config.max_events, self.config.max_event_age);
+        if let Some(seq) = self.events_kept.drop_up_to(self.now, self.state.last_event, max_events, max_age) {
+            self.change(Change::DropEventsUpTo(seq));
         }
     }
 

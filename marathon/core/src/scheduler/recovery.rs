@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use marathon_time::Timestamp;
 
-use super::{Change, Config, Ids, Intake, Link, Output, Recovered, Scheduler, Seeds, Timer, Timers};
+use super::{
+    Change, Config, Ids, Intake, Link, Output, Recovered, Scheduler, Seeds, Timer, Timers, event_log::Retention,
+};
 use crate::{
     deployment::{ActionKind, Deployment},
     event::Event,
@@ -39,7 +41,7 @@ impl Scheduler {
             announced_checks: BTreeMap::new(),
             strays: BTreeMap::new(),
             last_version: Timestamp::EPOCH,
-            events_dropped: 0,
+            events_kept: Retention::new(now, recovered.last_event),
             dirty: std::collections::BTreeSet::new(),
             finished_steps: std::collections::BTreeSet::new(),
             queue_changed: BTreeMap::new(),

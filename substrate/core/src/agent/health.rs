@@ -5,14 +5,13 @@ use marathon_time::Timestamp;
 
 use super::{
     Agent, Effect, Output, Timer,
-    launch::DEFAULT_GRACE,
     task::{Phase, Probing, Task},
 };
 use crate::{
     clock::Now,
     protocol::{
         ContainerId,
-        task::{Reason, Source, TaskState},
+        task::{DEFAULT_KILL_GRACE, Reason, Source, TaskState},
     },
 };
 
@@ -69,7 +68,7 @@ impl Agent {
         let judgement = task.progress.health.record(now.tick, outcome, since, &check);
         let healthy = task.progress.health.alive();
         let cause = task.progress.health.last_failure_cause.clone().unwrap_or_default();
-        let grace = task.info.kill_grace.unwrap_or(DEFAULT_GRACE);
+        let grace = task.info.kill_grace.unwrap_or(DEFAULT_KILL_GRACE);
         if judgement.failure_counted && !judgement.alive_changed {
             out.changes.push(task.put()); // so that a restart does not begin to count anew
         }

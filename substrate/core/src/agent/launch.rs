@@ -10,12 +10,9 @@ use crate::{
     clock::Now,
     protocol::{
         FrameworkId, TaskId,
-        task::{Reason, Source, TaskInfo, TaskState},
+        task::{DEFAULT_KILL_GRACE, Reason, Source, TaskInfo, TaskState},
     },
 };
-
-/// From SIGTERM to SIGKILL if neither the kill nor the task says otherwise.
-pub const DEFAULT_GRACE: Duration = Duration::from_secs(3);
 
 impl Agent {
     /// Starts a task, once: a task that is there already stays as it is.
@@ -78,7 +75,7 @@ impl Agent {
             return self.answer(now, key, TaskState::TaskDropped, Reason::ReasonExecutorTerminated, message, out);
         };
         let Some(task) = self.tasks.get(&container_id) else { return };
-        let grace = grace.or(task.info.kill_grace).unwrap_or(DEFAULT_GRACE);
+        let grace = grace.or(task.info.kill_grace).unwrap_or(DEFAULT_KILL_GRACE);
         self.end(now, &container_id, grace, None, out);
     }
 

@@ -17,7 +17,7 @@ mod updates;
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use marathon_time::Timestamp;
+use marathon_time::{Timers, Timestamp};
 use rand_chacha::{
     ChaCha20Rng,
     rand_core::{RngCore, SeedableRng},
@@ -37,7 +37,6 @@ use crate::{
         task::{Source, TaskState, TaskStatus},
     },
     resources::Resources,
-    timers::Timers,
 };
 
 /// So many answers about unknown tasks wait for their acknowledgement; the first by framework and task is forgotten when there
@@ -190,6 +189,7 @@ impl Agent {
             ToAgent::Acknowledge { framework_id, task_id, uuid } => {
                 self.acknowledged(now, framework_id, task_id, uuid, out);
             }
+            ToAgent::Subscribed { framework_id } => self.tell_again(now, &framework_id, out),
             ToAgent::Refused { message } => {
                 self.halted = true;
                 self.disconnected();

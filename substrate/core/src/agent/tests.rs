@@ -419,6 +419,20 @@ fn nothing_is_told_without_a_registration_and_everything_after_it() {
     assert_eq!(world.master(ToAgent::Registered { id: AgentId::new("M-S0") }), ["t TASK_STARTING ! behind"]);
 }
 
+#[test]
+fn a_framework_that_is_back_is_told_at_once_what_it_has_not_acknowledged() {
+    let mut world = World::running(task("t"));
+    world.exited(Exit::Status(1));
+    world.wait(25); // told twice, to nobody
+    let back = |framework: &str| ToAgent::Subscribed { framework_id: FrameworkId::new(framework) };
+    assert!(world.master(back("G")).is_empty(), "another framework's business");
+    let failed = "t TASK_FAILED 'Command exited with status 1' !";
+    assert_eq!(world.master(back("F")), [failed]);
+    assert_eq!(world.wait(10), [failed], "and repeated as if it was told for the first time");
+    assert_eq!(world.acknowledge(), ["forget"]);
+    assert!(world.master(back("F")).is_empty());
+}
+
 // The connection
 
 #[test]

@@ -107,11 +107,21 @@ impl Agent {
 
     /// The master knows this agent again: everything unacknowledged is told.
     pub(super) fn tell_everything(&mut self, now: Now, out: &mut Output) {
-        let waiting: Vec<ContainerId> = self.tasks.keys().cloned().collect();
+        self.tell_those_of(now, |_| true, out);
+    }
+
+    /// The framework listens again: everything that it has not acknowledged is told.
+    pub(super) fn tell_again(&mut self, now: Now, framework: &FrameworkId, out: &mut Output) {
+        self.tell_those_of(now, |other| other == framework, out);
+    }
+
+    fn tell_those_of(&mut self, now: Now, meant: impl Fn(&FrameworkId) -> bool, out: &mut Output) {
+        let tasks = self.tasks.iter().filter(|(_, task)| meant(&task.framework_id));
+        let waiting: Vec<ContainerId> = tasks.map(|(container_id, _)| container_id.clone()).collect();
         for container_id in waiting {
             self.tell_next(now, &container_id, out);
         }
-        let answers: Vec<_> = self.answers.keys().cloned().collect();
+        let answers: Vec<_> = self.answers.keys().filter(|(framework, _)| meant(framework)).cloned().collect();
         for key in answers {
             self.retry_answer(now, key, out);
         }

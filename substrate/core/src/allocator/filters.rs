@@ -5,12 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use marathon_time::Timestamp;
+use marathon_time::{Timers, Timestamp};
 
 use crate::{
     protocol::{AgentId, FrameworkId},
     resources::Resources,
-    timers::Timers,
 };
 
 /// At most this many refusals are remembered of one framework and role about one agent; the one that ends first is forgotten.

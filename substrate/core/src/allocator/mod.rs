@@ -22,13 +22,12 @@ use std::{
     time::Duration,
 };
 
-use marathon_time::Timestamp;
+use marathon_time::{Timers, Timestamp};
 
 pub use self::sorter::{Pool, Quantities, Sorter};
 use crate::{
     protocol::{AgentId, FrameworkId},
     resources::{Resources, Scalar},
-    timers::Timers,
 };
 
 /// The longest refusal: 365 days.

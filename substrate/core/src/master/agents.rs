@@ -35,7 +35,7 @@ pub(super) enum Presence {
     Connected(LinkId),
     /// Away since then, by the clock; expected back.
     Disconnected(Timestamp),
-    /// Not expected back; away since then.
+    /// Not expected back; given up then, which is from when frameworks count.
     Unreachable(Timestamp),
 }
 
@@ -79,12 +79,12 @@ impl Master {
     /// The agent was away for too long.
     pub(super) fn agent_lost(&mut self, now: Now, id: &AgentId, out: &mut Output) {
         let Some(agent) = self.agents.get_mut(id) else { return };
-        let Presence::Disconnected(since) = agent.presence else { return };
-        agent.presence = Presence::Unreachable(since);
+        let Presence::Disconnected(_) = agent.presence else { return };
+        agent.presence = Presence::Unreachable(now.wall);
         self.allocator.remove_agent(id);
         self.unreachable.push_back(id.clone());
         for (framework, task) in self.tasks_on(id) {
-            self.task_unreachable(now, &framework, &task, since, out);
+            self.task_unreachable(now, &framework, &task, out);
         }
         self.tell_failure(id, out);
         while self.unreachable.len() > UNREACHABLE_AGENTS {

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     clock::Now,
     protocol::{
-        FrameworkId, OfferId, TaskId,
+        AgentId, FrameworkId, OfferId, TaskId,
         agent::ToAgent,
         check_role, is_valid_id,
         scheduler::{Event, FrameworkInfo},
@@ -97,6 +97,19 @@ impl Master {
         self.discard_offers(now, &id);
         self.allocator.set_framework(&id, &info.roles, &suppressed);
         self.allocator.set_framework_active(&id, true);
+        self.tell_agents_of(&id, out);
+    }
+
+    /// What agents told while the framework was away was not stored, so they are to tell it again.
+    fn tell_agents_of(&mut self, framework: &FrameworkId, out: &mut Output) {
+        let agents: BTreeSet<AgentId> = self
+            .frameworks
+            .get(framework)
+            .map(|known| known.tasks.values().map(|task| task.info.agent_id.clone()).collect())
+            .unwrap_or_default();
+        for agent in agents {
+            self.send(&agent, ToAgent::Subscribed { framework_id: framework.clone() }, out);
+        }
     }
 
     /// Under which id the framework is taken in, or why it is not.

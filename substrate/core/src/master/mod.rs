@@ -24,7 +24,7 @@ use std::{
     time::Duration,
 };
 
-use marathon_time::Timestamp;
+use marathon_time::{Timers, Timestamp};
 
 use self::{
     agents::Agent,
@@ -43,7 +43,6 @@ use crate::{
         offer::Offer,
         scheduler::{Call, Event, MasterInfo},
     },
-    timers::Timers,
 };
 
 /// How often every stream gets [`Event::Heartbeat`].

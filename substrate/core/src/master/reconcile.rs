@@ -93,10 +93,13 @@ impl Master {
         agent.as_str().strip_prefix(self.config.id.as_str()).is_some_and(|rest| rest.starts_with("-S"))
     }
 
+    /// When the agent was given up; one of an earlier master, when it was no longer waited for.
     fn unreachable_since(&self, agent: Option<&AgentId>) -> Option<marathon_time::Timestamp> {
         match agent.and_then(|id| self.agents.get(id)).map(|agent| agent.presence) {
-            Some(Presence::Unreachable(since) | Presence::Disconnected(since)) => Some(since),
-            Some(Presence::Connected(_)) | None => self.started.map(|started| started.wall),
+            Some(Presence::Unreachable(since)) => Some(since),
+            Some(Presence::Connected(_) | Presence::Disconnected(_)) | None => {
+                self.started.map(|started| started.wall + self.config.agent_timeout)
+            }
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use marathon_time::Timestamp;
 use uuid::Uuid;
 
 use super::{COMPLETED_TASKS, LinkId, Master, Output};
@@ -13,12 +12,9 @@ use crate::{
         AgentId, FrameworkId, TaskId,
         agent::ToAgent,
         scheduler::Event,
-        task::{Reason, Source, TaskInfo, TaskState, TaskStatus},
+        task::{DEFAULT_KILL_GRACE, Reason, Source, TaskInfo, TaskState, TaskStatus},
     },
 };
-
-/// From SIGTERM to SIGKILL if nobody says otherwise.
-const DEFAULT_GRACE: Duration = Duration::from_secs(3);
 
 /// A task that is not forgotten.
 #[derive(Clone, Debug)]
@@ -203,13 +199,12 @@ impl Master {
         self.forget_task(framework, task_id);
     }
 
-    /// The agent of the task is unreachable since then.
+    /// The agent of the task is given up now.
     pub(super) fn task_unreachable(
         &mut self,
         now: Now,
         framework_id: &FrameworkId,
         task_id: &TaskId,
-        since: Timestamp,
         out: &mut Output,
     ) {
         let Some(framework) = self.frameworks.get_mut(framework_id) else { return };
@@ -229,7 +224,7 @@ impl Master {
         status.reason = Some(Reason::ReasonAgentRemoved);
         status.message = "Agent is unreachable".to_owned();
         status.healthy = None;
-        status.unreachable_time = Some(since);
+        status.unreachable_time = Some(now.wall);
         self.announce(now, framework_id, task_id, status, out);
     }
 
@@ -345,7 +340,7 @@ impl Master {
             return;
         }
         // Kept until the agent says that the task is over, so that it can be said again after a broken connection.
-        let effective = |grace: Option<Duration>| grace.or(task.info.kill_grace).unwrap_or(DEFAULT_GRACE);
+        let effective = |grace: Option<Duration>| grace.or(task.info.kill_grace).unwrap_or(DEFAULT_KILL_GRACE);
         if task.kill.is_none_or(|kill| effective(grace) < effective(kill.grace)) {
             task.kill = Some(Kill { grace });
         }

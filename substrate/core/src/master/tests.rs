@@ -150,6 +150,7 @@ fn message_line(message: &ToAgent) -> String {
             None => format!("kill {task_id}"),
         },
         ToAgent::Acknowledge { task_id, uuid, .. } => format!("acknowledge {task_id} {}", uuid.as_u128()),
+        ToAgent::Subscribed { framework_id } => format!("{framework_id} subscribed"),
         ToAgent::Refused { message } => format!("refused '{message}'"),
         ToAgent::Heartbeat => "heartbeat".into(),
     }
@@ -626,7 +627,7 @@ fn an_agent_that_stays_away_is_unreachable_and_its_tasks_come_back_with_it() {
         world.wait(1),
         ["stream 1: t TASK_UNREACHABLE ReasonAgentRemoved 'Agent is unreachable'", "stream 1: failure M-S0"]
     );
-    assert_eq!(world.master.state().agents[0].state, AgentState::Unreachable(at(0)));
+    assert_eq!(world.master.state().agents[0].state, AgentState::Unreachable(at(75)), "frameworks count from here");
     assert_eq!(
         world.reconcile(&[("t", None), ("x", Some("M-S0"))]),
         [
@@ -671,6 +672,39 @@ fn a_task_whose_end_only_the_master_heard_of_is_unreachable_with_its_agent() {
     );
     let told = world.update(2, status("t", TaskState::TaskFailed, 2));
     assert!(told.iter().any(|line| line.starts_with("stream 2: t TASK_FAILED")), "{told:?}");
+}
+
+#[test]
+fn frameworks_count_from_the_moment_when_an_agent_is_given_up() {
+    let mut world = World::with_task();
+    world.update(1, status("t", TaskState::TaskRunning, 1));
+    world.step(Input::LinkClosed(LinkId(1)));
+    world.now = at(75);
+    let mut out = Output::default();
+    world.master.step(world.now, Input::Wakeup, &mut out);
+    let asked = Call::Reconcile { tasks: vec![(TaskId::new("x"), Some(AgentId::new("M-S0")))] };
+    world.master.step(at(80), Input::Call { stream: StreamId(1), call: Box::new(asked) }, &mut out);
+    let told = out.effects.iter().filter_map(|effect| {
+        if let Effect::Tell(_, event) = effect
+            && let Event::Update(status) = &**event
+        {
+            Some((status.task_id.as_str().to_owned(), status.unreachable_time))
+        } else {
+            None
+        }
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [("t".to_owned(), Some(at(75))), ("x".to_owned(), Some(at(75)))]);
+}
+
+#[test]
+fn agents_hear_of_a_framework_that_is_back_and_so_tell_again_what_went_nowhere() {
+    let mut world = World::with_task();
+    world.register(2, None, vec![]);
+    world.step(Input::StreamClosed(StreamId(1)));
+    assert!(world.update(1, status("t", TaskState::TaskRunning, 1)).is_empty());
+    let told = world.subscribe(2, framework_info(Some("M-0000")));
+    let links: Vec<&String> = told.iter().filter(|line| line.starts_with("link")).collect();
+    assert_eq!(links, ["link 1: M-0000 subscribed"], "only those that have tasks of it");
 }
 
 #[test]

@@ -164,6 +164,12 @@ pub enum ToAgent {
         /// Which.
         uuid: Uuid,
     },
+    /// The framework subscribed (again): what it has not acknowledged is told at once. Updates that came while it was away went
+    /// nowhere, and the next repetition may be minutes away.
+    Subscribed {
+        /// Who.
+        framework_id: FrameworkId,
+    },
     /// The registration is refused for good (for example the id is marked gone); the agent must not come back with it.
     Refused {
         /// Why.
@@ -171,20 +177,6 @@ pub enum ToAgent {
     },
     /// Sent every [`HEARTBEAT_INTERVAL`].
     Heartbeat,
-}
-
-impl ToAgent {
-    /// What kind of message it is, for logs.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Registered { .. } => "registered",
-            Self::Launch { .. } => "launch",
-            Self::Kill { .. } => "kill",
-            Self::Acknowledge { .. } => "acknowledge",
-            Self::Refused { .. } => "refused",
-            Self::Heartbeat => "heartbeat",
-        }
-    }
 }
 
 /// How often each side shows that it lives.

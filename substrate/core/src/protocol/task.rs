@@ -10,6 +10,9 @@ use uuid::Uuid;
 use super::{AgentId, ContainerId, TaskId, offer::Labels};
 use crate::resources::Resources;
 
+/// From SIGTERM to SIGKILL if neither the kill nor the task says otherwise.
+pub const DEFAULT_KILL_GRACE: Duration = Duration::from_secs(3);
+
 /// What to run, where, with what.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TaskInfo {
@@ -23,7 +26,7 @@ pub struct TaskInfo {
     pub resources: Resources,
     /// What to execute.
     pub command: CommandInfo,
-    /// From SIGTERM to SIGKILL; `None` leaves it to the agent (3 s).
+    /// From SIGTERM to SIGKILL; `None`: [`DEFAULT_KILL_GRACE`].
     pub kill_grace: Option<Duration>,
     /// A check that the agent runs beside the task; only `Protocol::Command`.
     pub health_check: Option<Check>,

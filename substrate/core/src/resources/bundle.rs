@@ -178,12 +178,6 @@ impl Resources {
         self.scalars.is_empty() && self.ranges.is_empty() && self.sets.is_empty()
     }
 
-    /// Whether some of it is reserved.
-    pub fn has_reserved(&self) -> bool {
-        let mut kinds = self.scalars.keys().chain(self.ranges.keys()).chain(self.sets.keys());
-        kinds.any(|kind| kind.role.is_some())
-    }
-
     /// The part that a framework in `role` may use: what is anybody's, what is reserved for the role, and what is reserved for
     /// one that the role lies below.
     #[must_use]

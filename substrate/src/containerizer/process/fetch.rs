@@ -14,7 +14,12 @@ use std::{
 use futures::StreamExt;
 use reqwest::Url;
 use substrate_core::protocol::task::Artifact;
-use tokio::{fs, io::AsyncWriteExt, process::Command, time::timeout};
+use tokio::{
+    fs,
+    io::{AsyncReadExt, AsyncWriteExt},
+    process::{ChildStderr, Command},
+    time::timeout,
+};
 
 use super::user::Credentials;
 
@@ -241,19 +246,28 @@ async fn run(
     if let Some(user) = user {
         command.uid(user.uid).gid(user.gid);
     }
-    let output = command.output().await.map_err(|error| {
+    let mut child = command.spawn().map_err(|error| {
         if error.kind() == io::ErrorKind::NotFound {
             return format!("the program '{program}' is needed for this and is not installed on the agent");
         }
         format!("cannot run '{program}': {error}")
     })?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    let complaint = complaint.trim();
-    let complaint = &complaint[..complaint.floor_char_boundary(MAX_COMPLAINT_BYTES)];
-    Err(format!("'{program}' failed ({}): {complaint}", output.status))
+    let complaint = match child.stderr.take() {
+        Some(stderr) => complaint(stderr).await,
+        None => String::new(),
+    };
+    let status = child.wait().await.map_err(|error| format!("cannot wait for '{program}': {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("'{program}' failed ({status}): {complaint}")) }
+}
+
+/// The beginning of what a program complains about. An archive can make it complain without end: the rest is read, or the program
+/// would wait for a reader, and not kept.
+async fn complaint(mut stderr: ChildStderr) -> String {
+    let mut kept = Vec::with_capacity(MAX_COMPLAINT_BYTES);
+    // What cannot be read is no complaint.
+    let _ = (&mut stderr).take(MAX_COMPLAINT_BYTES as u64).read_to_end(&mut kept).await;
+    let _ = tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await;
+    String::from_utf8_lossy(&kept).trim().to_owned()
 }
 
 #[cfg(test)]
@@ -268,6 +282,15 @@ mod tests {
 
     async fn fetch_into(sandbox: &Path, artifact: Artifact) -> Result<(), String> {
         fetch(&[artifact], sandbox, None).await
+    }
+
+    #[tokio::test]
+    async fn of_endless_complaints_the_beginning_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let script = "head -c 4000000 /dev/zero | tr '\\0' x >&2; exit 3";
+        let error = run("sh", &["-c".as_ref(), script.as_ref()], dir.path(), None).await.unwrap_err();
+        assert!(error.contains("exit status: 3") && error.ends_with("xxx"), "{error}");
+        assert!(error.len() < 2 * MAX_COMPLAINT_BYTES, "{}", error.len());
     }
 
     #[test]
