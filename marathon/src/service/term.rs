@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use marathon_core::scheduler::{Accepted, Effect, Input, Output, Scheduler, Seeds, Ticket};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinError,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -75,16 +78,9 @@ pub(super) async fn lead(
     let ended = tokio::select! {
         () = stop.cancelled() => Ok(Ended::Stopped),
         () = service.store.deposed() => Ok(Ended::Deposed),
-        () = stepping.run(&mut inbox.receiver) => Ok(Ended::Stopped),
-        done = &mut committer => match done {
-            Ok(Ok(Done::Halted(message))) => Ok(Ended::Halted(message)),
-            Ok(Ok(Done::Drained)) => Ok(Ended::Deposed),
-            Ok(Err(failure)) => Err(failure),
-            Err(failed) => match failed.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_cancelled) => Ok(Ended::Stopped),
-            },
-        },
+        // It found the committer gone, which says why.
+        () = stepping.run(&mut inbox.receiver) => conclude((&mut committer).await),
+        done = &mut committer => conclude(done),
     };
     events.abort();
     // Dropping the loop ends the stream of batches: what was stepped is still committed, what was not is not answered.
@@ -93,6 +89,19 @@ pub(super) async fn lead(
         let _ = committer.await;
     }
     ended
+}
+
+/// What the committer's end means for the term.
+fn conclude(done: Result<Result<Done, Failure>, JoinError>) -> Result<Ended, Failure> {
+    match done {
+        Ok(Ok(Done::Halted(message))) => Ok(Ended::Halted(message)),
+        Ok(Ok(Done::Drained)) => Ok(Ended::Deposed),
+        Ok(Err(failure)) => Err(failure),
+        Err(failed) => match failed.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_cancelled) => Ok(Ended::Stopped),
+        },
+    }
 }
 
 /// A store that is out of reach fails; one that makes wait says that somebody else leads. What this scheduler knew from an earlier
@@ -117,7 +126,7 @@ struct Stepping {
 }
 
 impl Stepping {
-    /// Steps until the inbox or the committer is gone.
+    /// Steps until the committer is gone. (The inbox stays open: the service holds a sender itself.)
     async fn run(&mut self, inbox: &mut mpsc::Receiver<Message>) {
         // Nothing has happened yet, but the core may want to begin, and readers want to see what was loaded.
         let mut out = Output::default();
@@ -132,7 +141,7 @@ impl Stepping {
             is_first = false;
             let wait = self.core.next_wakeup().map(|at| at.since(now()));
             tokio::select! {
-                count = inbox.recv_many(&mut messages, AT_ONCE) => if count == 0 { return },
+                _ = inbox.recv_many(&mut messages, AT_ONCE) => {}
                 () = sleep(wait) => self.core.step(now(), Input::Wakeup, &mut out),
             }
             for message in messages.drain(..) {

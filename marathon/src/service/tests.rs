@@ -138,6 +138,27 @@ async fn after_a_commit_that_failed_everything_starts_from_what_is_durable() {
 }
 
 #[tokio::test]
+async fn a_commit_that_fails_while_the_next_batch_waits_ends_only_the_term() {
+    let running = Running::start().await;
+    for round in 0..6 {
+        running.store.hold_up();
+        running.store.fail_next();
+        let ids: Vec<String> = (0..5).map(|number| format!("/r{round}n{number}")).collect();
+        let asking = futures::future::join_all(ids.iter().map(|id| running.create(id)));
+        let let_go = async {
+            // Some are being committed, some are stepped and wait, some are in the inbox.
+            tokio::task::yield_now().await;
+            running.store.let_go();
+        };
+        let (answers, ()) = futures::join!(asking, let_go);
+        running.until_leading().await;
+        for (id, answer) in ids.iter().zip(answers) {
+            assert_eq!(running.has(id), answer.is_ok(), "{id}: {answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_commit_that_happened_although_its_answer_was_lost_is_answered_as_done() {
     let running = Running::start().await;
     running.store.lose_next_answer();
