@@ -138,6 +138,7 @@ impl IntoResponses for ApiError {
             ("400", "The request is not well-formed"),
             ("404", "There is no such thing"),
             ("409", "It exists already, or is locked by the deployments named"),
+            ("413", "The body is too large"),
             ("422", "The body or a parameter is not valid; `details` names every fault"),
             ("502", "No scheduler leads at the moment"),
             ("503", "Too much is waiting, or the store does not answer"),

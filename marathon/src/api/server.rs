@@ -125,13 +125,7 @@ mod tests {
 
     #[actix_web::test]
     async fn document_and_console_are_served_without_any_other_server() {
-        let server = Server::start(ServerConfig {
-            address: "127.0.0.1:0".parse().unwrap(),
-            scheduler: Arc::new(Handle::of_nobody()),
-            about: About { info: marathon_openapi::info::Info::default() },
-            http: client(),
-        })
-        .unwrap();
+        let server = server();
         let get = async |path: &str| client().get(format!("http://{}{path}", server.address())).send().await.unwrap();
         let document: serde_json::Value = get("/openapi.json").await.json().await.unwrap();
         assert_eq!(document["openapi"], "3.1.0");
@@ -150,13 +144,7 @@ mod tests {
 
     #[actix_web::test]
     async fn a_path_that_exists_with_other_methods_is_405_and_says_which() {
-        let server = Server::start(ServerConfig {
-            address: "127.0.0.1:0".parse().unwrap(),
-            scheduler: Arc::new(Handle::of_nobody()),
-            about: About { info: marathon_openapi::info::Info::default() },
-            http: client(),
-        })
-        .unwrap();
+        let server = server();
         for (method, path, status, allow) in [
             ("PATCH", "/v2/deployments", 405, Some("GET")),
             ("GET", "/v2/apps/a/b/restart", 405, None),
@@ -175,13 +163,7 @@ mod tests {
 
     #[actix_web::test]
     async fn every_answer_has_marathons_manners() {
-        let server = Server::start(ServerConfig {
-            address: "127.0.0.1:0".parse().unwrap(),
-            scheduler: Arc::new(Handle::of_nobody()),
-            about: About { info: marathon_openapi::info::Info::default() },
-            http: client(),
-        })
-        .unwrap();
+        let server = server();
         let address = server.address();
         let ask = async |request: String| {
             let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
@@ -216,6 +198,17 @@ mod tests {
             assert!(body["message"].is_string(), "{body}");
         }
         server.stop().await;
+    }
+
+    /// A server of a scheduler that does not lead.
+    fn server() -> Server {
+        Server::start(ServerConfig {
+            address: "127.0.0.1:0".parse().unwrap(),
+            scheduler: Arc::new(Handle::of_nobody()),
+            about: About { info: marathon_openapi::info::Info::default() },
+            http: client(),
+        })
+        .unwrap()
     }
 
     fn client() -> reqwest::Client {

@@ -1,7 +1,7 @@
 //! Health checks, whoever runs them.
 
 use health_core::{Check, Protocol};
-use substrate_core::protocol::task::TaskState;
+use substrate_core::protocol::task::{TaskState, TaskStatus};
 
 use super::world::{World, app, http_check, path, secs};
 use crate::{instance::Condition, scheduler::ProbeTarget};
@@ -97,6 +97,27 @@ fn what_the_agents_check_says_counts_like_a_probe() {
     world.tell_with(&task, TaskState::TaskRunning, |status| status.healthy = Some(false));
     world.settle();
     assert_eq!(world.instances("/web")[0].health(), Some(false));
+}
+
+#[test]
+fn a_task_that_its_agent_killed_for_its_health_is_the_last_failure() {
+    let mut world = World::new(1);
+    let mut spec = app("/web", 1);
+    spec.health_checks = vec![Check { protocol: Protocol::Command { command: "true".into() }, ..http_check() }];
+    world.put([spec]);
+    world.pass(secs(5));
+    let task = world.live("/web")[0].clone();
+    let unhealthy = |cause: &'static str| {
+        move |status: &mut TaskStatus| (status.healthy, status.message) = (Some(false), cause.to_owned())
+    };
+    world.tell_with(&task, TaskState::TaskKilling, unhealthy("Command exited with status 1"));
+    world.tell_with(&task, TaskState::TaskKilled, unhealthy("Command terminated with signal SIGTERM"));
+    world.settle();
+    let failure = world.state().failures[&path("/web")].clone();
+    assert_eq!((&failure.task, failure.state), (&task, TaskState::TaskKilled));
+    assert_eq!(failure.message, "Task was killed since health check failed. Reason: Command exited with status 1");
+    world.pass(secs(5));
+    assert_ne!(world.live("/web"), [task], "another incarnation runs");
 }
 
 #[test]
