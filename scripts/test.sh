@@ -9,6 +9,7 @@ seeds=${TEST_SEEDS:-200}
 need_cargo
 need_node
 need python3 python3
+python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install python3-venv
 need git git
 [ -x "${CHROMIUM:-/usr/bin/chromium}" ] || { say "installing a browser"; apt_install chromium; }
 . scripts/postgres.sh
@@ -24,6 +25,7 @@ step "lints" cargo clippy --locked --workspace --all-targets -- -D warnings
 RUSTDOCFLAGS="-D warnings" step "documentation" cargo doc --locked --workspace --no-deps
 step "tests" cargo nextest run --locked --workspace --config-file tests/nextest.toml
 step "documentation tests" cargo test --locked --workspace --doc --quiet
+step "a client of Marathon's, as it is" tests/compatibility/run.sh
 step "simulation of $seeds seeds" cargo run --locked --release -p simulation -- --seeds "$seeds"
 
 dashboard() { (cd web-ui && npm ci --no-audit --no-fund && npm run generate && npm run check && npm test && npm run build); }

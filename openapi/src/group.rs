@@ -18,7 +18,7 @@ use crate::{
 #[serde(rename_all = "camelCase")]
 #[schema(example = json!({
     "id": "/prod", "apps": [], "pods": [], "groups": [], "dependencies": [],
-    "version": "2020-03-01T12:00:00.000Z", "enforceRole": false
+    "version": "2020-03-01T12:00:00.000Z"
 }))]
 pub struct GroupInfo {
     /// Absolute path of the group.
@@ -37,7 +37,7 @@ pub struct GroupInfo {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, format = DateTime)]
     pub version: Option<Timestamp>,
-    /// Whether everything in the group has the group's name as its role. Top-level groups only.
+    /// Whether everything in the group has the group's name as its role; absent means no. Top-level groups only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub enforce_role: Option<bool>,

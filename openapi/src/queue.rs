@@ -32,8 +32,10 @@ pub struct QueueItem {
     pub last_unused_offers: Option<Vec<UnusedOffer>>,
     /// The app.
     pub app: App,
-    /// Role used for launching.
-    pub role: String,
+    /// Role used for launching, if another than `*`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub role: Option<String>,
 }
 
 /// Whether and how long a launch is put off.

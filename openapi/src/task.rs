@@ -51,7 +51,7 @@ pub struct Task {
     pub version: Option<Timestamp>,
     /// Host ports, in the order of their definitions.
     pub ports: Vec<u16>,
-    /// Service ports of the app, in the same order; filled in the list of all tasks only.
+    /// Service ports of the app, in the same order.
     pub service_ports: Vec<u16>,
     /// Addresses as reported.
     pub ip_addresses: Vec<IpAddress>,

@@ -162,7 +162,7 @@ async fn apps_have_the_members_that_strict_readers_know_and_no_others() {
     assert!(service_ports.as_array().unwrap().len() >= ports.as_array().unwrap().len(), "{all}");
 
     let group = api.get("/v2/groups/strict").await.expect(200).json();
-    assert_eq!(keys(&group), set("id apps pods groups dependencies version enforceRole"), "{group}");
+    assert_eq!(keys(&group), set("id apps pods groups dependencies version"), "{group}");
     assert_eq!(keys(&group["apps"][0]), set(&format!("{APP} {fixed} versionInfo")), "{group}");
     let root = api.get("/v2/groups").await.expect(200).json();
     assert_eq!(keys(&root), set("id apps pods groups dependencies version"), "{root}");
@@ -196,7 +196,7 @@ async fn deployments_queue_and_info_have_the_members_that_strict_readers_know_an
         item["processedOffersSummary"]["processedOffersCount"].as_u64() > Some(0)
     })
     .await;
-    assert_eq!(keys(&item), set("app count role since delay processedOffersSummary"), "{item}");
+    assert_eq!(keys(&item), set("app count since delay processedOffersSummary"), "{item}");
     assert_eq!(keys(&item["delay"]), set("timeLeftSeconds overdue"));
     let summary = set(
         "processedOffersCount unusedOffersCount lastUnusedOfferAt lastUsedOfferAt rejectSummaryLastOffers rejectSummaryLaunchAttempt",

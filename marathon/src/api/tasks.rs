@@ -44,7 +44,7 @@ async fn list_tasks(scheduler: Scheduler, params: Params) -> Result<HttpResponse
     let wanted: Vec<_> = params.all("status").chain(params.all("status[]")).filter_map(known).collect();
     let published = scheduler.view();
     let apps = published.state.root.apps.values();
-    let tasks = apps.flat_map(|app| task::tasks_with_service_ports(&published.state, app));
+    let tasks = apps.flat_map(|app| task::tasks_of(&published.state, app));
     let tasks = tasks.filter(|task| wanted.is_empty() || wanted.contains(&task.state)).collect();
     Ok(HttpResponse::Ok().json(TaskList { tasks }))
 }
@@ -182,7 +182,12 @@ async fn kill(scheduler: &Handle, instances: BTreeSet<InstanceId>, params: &Para
     }
     match scheduler.ask(Command::KillInstances { instances, wipe }).await? {
         Accepted::Killed(instances) => {
-            Ok(Killed::Tasks(instances.iter().filter_map(|instance| task::task(instance)).collect()))
+            let published = scheduler.view();
+            let killed = |instance: &Arc<Instance>| {
+                let app = published.state.root.apps.get(&instance.id.spec)?;
+                task::task(app, instance)
+            };
+            Ok(Killed::Tasks(instances.iter().filter_map(killed).collect()))
         }
         Accepted::Deployment { .. } | Accepted::Steps(_) | Accepted::Attached { .. } | Accepted::Done => {
             Ok(Killed::Tasks(Vec::new()))

@@ -92,7 +92,7 @@ mod tests {
             processed_offers_summary: summary,
             last_unused_offers: None,
             app: app.unwrap(),
-            role: "*".into(),
+            role: None,
         };
         let text = queue_table(&[item]);
         let row: Vec<_> = text.lines().nth(1).unwrap().split_whitespace().collect();

@@ -34,7 +34,7 @@ pub(super) struct Reply {
 pub(super) struct Failure {
     pub error: StoreError,
     /// What the commit that failed would have answered.
-    pub unsettled: Option<Unsettled>,
+    pub unsettled: Option<Box<Unsettled>>,
 }
 
 impl From<StoreError> for Failure {
@@ -108,7 +108,7 @@ impl Committer {
             && let Err(error) = self.store.commit(self.term, &batch.changes, &events).await
         {
             let unsettled = Unsettled { event: events.last().cloned(), replies: batch.replies };
-            return Err(Failure { error, unsettled: Some(unsettled) });
+            return Err(Failure { error, unsettled: Some(Box::new(unsettled)) });
         }
         self.view.publish(batch.state);
         self.events.append(events);

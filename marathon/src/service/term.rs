@@ -42,7 +42,7 @@ pub(super) enum Ended {
 pub(super) async fn lead(
     service: &Service,
     inbox: &mut Inbox,
-    unsettled: &mut Option<Unsettled>,
+    unsettled: &mut Option<Box<Unsettled>>,
     stop: &CancellationToken,
 ) -> Result<Ended, Failure> {
     let term = take_the_lead(service, inbox).await?;

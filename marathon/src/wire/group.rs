@@ -59,6 +59,7 @@ pub fn info(
         groups,
         dependencies: group.dependencies.iter().map(ToString::to_string).collect(),
         version: Some(group.version),
-        enforce_role: is_top_level.then_some(group.enforce_role),
+        // Older clients know no such member, and while it is false they need not.
+        enforce_role: (is_top_level && group.enforce_role).then_some(true),
     })
 }

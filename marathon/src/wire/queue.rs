@@ -49,7 +49,7 @@ fn queue_item(state: &State, app: &App, waiting: &[&Instance], now: Timestamp, w
         last_unused_offers: with_offers
             .then(|| statistics.last_unused.values().map(|unused| unused_offer(unused)).collect()),
         app: app::definition(app),
-        role: "*".into(),
+        role: None,
     }
 }
 

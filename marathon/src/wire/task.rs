@@ -11,8 +11,8 @@ use marathon_openapi::{app::IpProtocol, task as wire};
 use marathon_time::Timestamp;
 use substrate_core::protocol::task::TaskState;
 
-/// The task of an instance; `None` if it was never launched. `service_ports` are filled in on request only.
-pub fn task(instance: &Instance) -> Option<wire::Task> {
+/// The task of an instance of `app`; `None` if it was never launched.
+pub fn task(app: &App, instance: &Instance) -> Option<wire::Task> {
     let task = instance.task.as_ref()?;
     let is_active = instance.condition.is_active();
     Some(wire::Task {
@@ -27,7 +27,8 @@ pub fn task(instance: &Instance) -> Option<wire::Task> {
         started_at: task.started_at,
         version: is_active.then_some(instance.version),
         ports: if is_active { task.ports.clone() } else { Vec::new() },
-        service_ports: Vec::new(),
+        // Marathon leaves them out but in the list of all tasks; clients rely on having one for each port.
+        service_ports: app.spec.ports.iter().map(|port| port.port).collect(),
         ip_addresses: task.ip_addresses.iter().map(address).collect(),
         health_check_results: health_results(instance),
         check_result: None,
@@ -38,17 +39,7 @@ pub fn task(instance: &Instance) -> Option<wire::Task> {
 
 /// The tasks of an app, in the order of their instances.
 pub fn tasks_of(state: &State, app: &App) -> Vec<wire::Task> {
-    instances(state, app).filter_map(task).collect()
-}
-
-/// The same with the app's service ports.
-pub fn tasks_with_service_ports(state: &State, app: &App) -> Vec<wire::Task> {
-    let service_ports: Vec<u16> = app.spec.ports.iter().map(|port| port.port).collect();
-    let with_ports = |mut task: wire::Task| {
-        task.service_ports.clone_from(&service_ports);
-        task
-    };
-    instances(state, app).filter_map(task).map(with_ports).collect()
+    instances(state, app).filter_map(|instance| task(app, instance)).collect()
 }
 
 /// Every instance of an app.

@@ -1155,7 +1155,6 @@ export interface components {
          * @example {
          *       "apps": [],
          *       "dependencies": [],
-         *       "enforceRole": false,
          *       "groups": [],
          *       "id": "/prod",
          *       "pods": [],
@@ -1167,7 +1166,7 @@ export interface components {
             apps: components["schemas"]["AppInfo"][];
             /** @description Groups that must be up before anything in this one is started. */
             dependencies: string[];
-            /** @description Whether everything in the group has the group's name as its role. Top-level groups only. */
+            /** @description Whether everything in the group has the group's name as its role; absent means no. Top-level groups only. */
             enforceRole?: boolean;
             /** @description Groups directly in the group. */
             groups: components["schemas"]["GroupInfo"][];
@@ -1553,8 +1552,8 @@ export interface components {
             lastUnusedOffers?: components["schemas"]["UnusedOffer"][];
             /** @description How the offers were judged. */
             processedOffersSummary: components["schemas"]["ProcessedOffersSummary"];
-            /** @description Role used for launching. */
-            role: string;
+            /** @description Role used for launching, if another than `*`. */
+            role?: string;
             /**
              * Format: date-time
              * @description Since when they are tried to be launched.
@@ -1663,7 +1662,7 @@ export interface components {
             region?: string;
             /** @description Role whose resources it uses. */
             role: string;
-            /** @description Service ports of the app, in the same order; filled in the list of all tasks only. */
+            /** @description Service ports of the app, in the same order. */
             servicePorts: number[];
             /** @description Id of the agent. */
             slaveId?: string;
