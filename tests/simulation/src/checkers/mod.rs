@@ -50,13 +50,8 @@ impl World {
         if changes.is_empty() {
             return;
         }
-        if let Err(mut broken) = state::invariants::check(after) {
-            // The master may offer a port again before the scheduler has heard that its last user is gone; what counts is what is
-            // true, which is checked where containers start.
-            broken.retain(|sentence| !sentence.starts_with("port "));
-            if !broken.is_empty() {
-                self.violate(Invariant::State, broken.join("; "));
-            }
+        if let Err(broken) = state::invariants::check(after) {
+            self.violate(Invariant::State, broken.join("; "));
         }
         let mut found = Vec::new();
         capacity::check(&self.truths, before, after, changes, blameless, &mut found);
