@@ -221,6 +221,9 @@ export const scenarios = [
         await dialog(page).waitFor({ state: 'detached' });
         return victim;
       };
+      // A row must not vanish under its menu: nothing of an earlier version may be left to be replaced.
+      await deploymentsDone(url);
+      await until('tasks', tasks, (ids) => ids.length === 3);
       await open(page, url, `#/apps${APP}`);
       await until('running instances', () => runningRows(page).count(), (count) => count === 3);
       const first = await kill('Kill…');
